@@ -1,0 +1,1310 @@
+"""Food: fifteen kinds of things to eat or drink, lit from the upper left, with toppings, bites, plates and leaves.
+
+Each function draws the body, outlines it, and adds details whose place, shape and colour are chosen independently.
+In the art, 0123 are the line, shade, base and light tones of the main colour and abcd those of the second one.
+"""
+
+from __future__ import annotations
+
+import random
+
+from canvas import BLACK, RAMPS, WHITE, Canvas, Ramp, tones
+
+Attributes = dict[str, str]
+
+
+def pick(rng: random.Random, names: str) -> Ramp:
+    """One of the ramps named (single words, repeat a name to make it likelier)."""
+    return RAMPS[rng.choice(names.split())]
+
+
+def pick_other(rng: random.Random, names: str, taken: Ramp) -> Ramp:
+    """One of the ramps named, but not `taken`."""
+    return pick(rng, " ".join(name for name in names.split() if name != taken.name))
+
+
+def coin(rng: random.Random) -> bool:
+    """Heads or tails."""
+    return rng.random() < 0.5
+
+
+def attributes(color: Ramp, accent: Ramp | None = None, item: str = "none") -> Attributes:
+    """What the attribute table says about a sprite; food faces nowhere."""
+    return {"color": color.name, "accent": accent.name if accent else "none", "item": item, "facing": "none"}
+
+
+def height(art: str) -> int:
+    """Number of rows of a piece of art."""
+    return len(art.strip("\n").split("\n"))
+
+
+def overlay(canvas: Canvas, part: Canvas, line: int | None = None) -> None:
+    """Outline `part` by itself and lay it over the picture."""
+    part.outline(line)
+    drawn = part.pixels > 0
+    canvas.pixels[drawn] = part.pixels[drawn]
+
+
+def dots(canvas: Canvas, places: str, index: int, on: tuple[int, ...] = (), down: int = 0) -> None:
+    """Paint single pixels given as hexadecimal digits, 'xy xy xy', where one of the colours `on` (or any) is drawn."""
+    for place in places.split():
+        x, y = int(place[0], 16), int(place[1], 16) + down
+        under = canvas.pixels[y, x]
+        if under in on or (under and not on):
+            canvas.dot(x, y, index)
+
+
+BITE = """
+.00.
+00000
+00000
+.0000
+00000
+.000.
+"""
+
+
+def bite(canvas: Canvas, x: int, y: int, flesh: Ramp) -> None:
+    """Bite a piece out of the picture: an empty scallop with a rim of flesh where food is left beside it."""
+    before = canvas.pixels.copy()
+    canvas.stamp(BITE, x, y, {"0": 0})
+    gone = (before > 0) & (canvas.pixels == 0)
+    for j, i in zip(*gone.nonzero(), strict=True):
+        for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            if 0 <= i + dx < 16 and 0 <= j + dy < 16 and canvas.pixels[j + dy, i + dx]:
+                canvas.dot(i + dx, j + dy, flesh.light if dy > 0 or dx > 0 else flesh.base)
+
+
+PLATE = """
+cddddddddddddc
+.bcccccccccbb.
+"""
+
+
+def plate(canvas: Canvas, rng: random.Random) -> Ramp | None:
+    """Perhaps a plate or board on the lowest rows; returns its colour."""
+    if coin(rng):
+        return None
+    ramp = pick(rng, "white sky pink wood teal steel yellow indigo red lime")
+    canvas.stamp(PLATE, 1, 13, tones("abcd", ramp))
+    return ramp
+
+
+# --- apple ---
+
+APPLES = [
+    """
+..222..222..
+.2332222222.
+233322222222
+233222222221
+232222222221
+222222222221
+222222222211
+.2222222211.
+.1222222111.
+..111..111..
+""",
+    """
+..222..222..
+.2332222222.
+233322222221
+233222222221
+232222222221
+.2222222221.
+.2222222211.
+..22222211..
+..12222111..
+...11..11...
+""",
+    """
+.2222..2222.
+233322222222
+233222222221
+232222222221
+222222222221
+222222222221
+122222222211
+.1222222111.
+..11111111..
+""",
+    """
+....2222....
+...233222...
+...232222...
+..22222222..
+.2332222222.
+233222222221
+232222222221
+222222222211
+.2222222111.
+..12221111..
+""",
+]
+APPLE_LEAVES = [
+    "",
+    """
+.cdd
+bcd.
+""",
+    """
+..cdd
+.ccdd
+bbcc.
+""",
+    """
+.ccd
+bccd
+.bb.
+""",
+    """
+cd..
+bcdd
+..bc
+""",
+]
+BLUSH = """
+....11
+...111
+..1111
+.11111
+.1111.
+.111..
+11....
+"""
+
+
+def apple(canvas: Canvas, rng: random.Random) -> Attributes:
+    """An apple or a pear with stem, leaf, perhaps a blush on its cheek or a bite out of its side."""
+    ramp = pick(rng, "red red red lime green yellow blond")
+    leaf = pick(rng, "leaf green lime teal")
+    art = rng.choice(APPLES)
+    top = 14 - height(art)
+    canvas.stamp(art, 2, top, tones("123", ramp))
+    blush = pick(rng, "red orange" if ramp.name != "red" else "magenta orange")
+    if rng.random() < 0.4:
+        canvas.stamp(BLUSH, 7, 6, {"1": blush.base})
+        dots(canvas, "c9 bb c8 ac", blush.shade, on=(blush.base,))
+    item = rng.choice(["none", "bite", "worm"])
+    if item == "bite":
+        left = coin(rng)
+        bite(canvas, 0 if left else 11, rng.randrange(6, 9), RAMPS["cream"])
+    canvas.outline()
+    shape, mirror = rng.choice(APPLE_LEAVES), coin(rng)
+    stem = RAMPS["wood"]
+    canvas.line(7, top, 8 if mirror else 7, top - rng.choice((2, 3)), stem.line)
+    canvas.dot(8, top, stem.shade)
+    if shape:
+        leafy = Canvas()
+        leafy.stamp(shape, 3 if mirror else 9, max(top - 2, 1), tones("abcd", leaf), mirror)
+        overlay(canvas, leafy)
+    if item == "worm":
+        canvas.stamp("00.\n023\n.00", rng.choice((6, 8)), 9, tones("0123", RAMPS["lime"]))
+    canvas.stamp(rng.choice(["w", "w\nw", "ww\nw"]), 4, top + (5 if art is APPLES[3] else 2), {"w": WHITE})
+    return attributes(ramp, leaf if shape else None, item)
+
+
+# --- grapes ---
+
+BERRY = """
+.000.
+03220
+02220
+02210
+.000.
+"""
+BUNCHES = [(3, 3, 2, 1), (3, 2, 3, 2), (2, 3, 2, 1), (3, 2, 1, 0), (3, 2, 2, 1)]
+VINE_LEAVES = [
+    """
+.cd.cd.
+bcdcddd
+.bcccc.
+..bbb..
+""",
+    """
+..cd...
+.ccdd..
+bbccdd.
+..bb...
+""",
+    """
+cd...cd
+bcd.cdd
+.bccccb
+..b.b..
+""",
+]
+
+
+def grapes(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A bunch of grapes under a vine leaf."""
+    ramp, leaf = pick(rng, "purple indigo magenta lime green red blue"), pick(rng, "leaf green lime")
+    second = pick(rng, "purple lime magenta indigo red") if rng.random() < 0.4 else ramp
+    bunch = rng.choice(BUNCHES)
+    lean = rng.choice((-1, 1))
+    glint = coin(rng)
+    for row, count in reversed(list(enumerate(bunch))):
+        shift = lean * 2 if row and count == bunch[row - 1] else 0
+        for i in range(count):
+            x, y = 6 - 2 * count + 1 + 4 * i + (shift if count < 3 else 0), 2 + 3 * row
+            colour = second if (row + i) % 3 == 2 else ramp
+            canvas.stamp(BERRY, x, y, tones("0123", colour))
+            if glint:
+                canvas.dot(x + 1, y + 1, WHITE)
+    mirror = coin(rng)
+    leafy = Canvas()
+    leafy.stamp(rng.choice(VINE_LEAVES), rng.randrange(3, 7), 1, tones("abcd", leaf), mirror)
+    overlay(canvas, leafy)
+    canvas.line(8, 1, rng.choice((6, 7, 9)), 0, RAMPS["wood"].line)
+    return attributes(ramp, leaf, "none" if second is ramp else second.name + " grapes")
+
+
+# --- watermelon ---
+
+MELONS = [
+    """
+22222222222222
+b233222222222b
+b233222222222b
+cb2322222222bc
+cb2222222221bc
+.cb22222222bc.
+.ccb222221bcc.
+..ccbb11bbcc..
+....cccccc....
+""",
+    """
+......22......
+......32......
+.....3322.....
+.....3222.....
+....332222....
+....322222....
+...33222222...
+...32222221...
+..3322222222..
+..3222222221..
+.bbbb2222bbbb.
+cccccbbbbccccc
+.ccccccccccc..
+...ccccccc....
+""",
+    """
+..........bc
+.......222bc
+.....32222bc
+...3322222bc
+..33222222bc
+..32222221bc
+.32222222bc.
+322222221bc.
+22222221bcc.
+bb2221bbc...
+ccbbbbcc....
+..cccc......
+""",
+]
+MELON_SEEDS = [
+    ["47 67 87 a7 58 98 7a", "57 77 97 68 88 79", "48 a8 69 89 67 97", "47 77 a7 69 89", "58 98 77 7a"],
+    ["66 58 88 7a 5a aa", "75 67 87 59 79 99", "76 68 98 5a 8a", "68 88 7a 4a aa", "85 67 79 99 5a"],
+    ["75 66 96 48 78 69", "85 57 77 97 69 4a", "76 58 88 59 7a", "95 67 97 59 79", "86 68 88 5a 7a"],
+]
+
+
+def watermelon(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A slice of watermelon: half moon, wedge or quarter, with seeds, striped rind, perhaps a bite."""
+    flesh, rind = pick(rng, "red red pink orange yellow"), pick(rng, "green leaf lime teal")
+    shape = rng.randrange(3)
+    key = tones("0123", flesh) | {"b": RAMPS["cream"].light, "c": rind.base}
+    canvas.stamp(MELONS[shape], (1, 1, 2)[shape], (4, 1, 2)[shape], key)
+    stripe = rng.choice((0, 2, 3))
+    if stripe:
+        ys, xs = (canvas.pixels == rind.base).nonzero()
+        for x, y in zip(xs, ys, strict=True):
+            if (x + (y if shape == 2 else 0)) % 4 < stripe - 1:
+                canvas.dot(x, y, rind.shade)
+    seeds = rng.choice(MELON_SEEDS[shape])
+    seed = rng.choice((BLACK, RAMPS["chocolate"].shade, RAMPS["cream"].light))
+    dots(canvas, seeds, seed)
+    item = "bite" if coin(rng) else "none"
+    if item == "bite":
+        bite(canvas, rng.choice(((2, 7, 9), (3, 7, 8), (2, 4, 6))[shape]), (1, 0, 1)[shape], flesh)
+    canvas.outline()
+    if coin(rng):
+        canvas.flip()
+    return attributes(flesh, rind, item)
+
+
+# --- bread ---
+
+LOAVES = [
+    """
+....22222222..
+..223333332222
+.2333333322222
+23333222222222
+23322222222221
+22222222222211
+12222222222111
+.111111111111.
+""",
+    """
+....222222....
+..2223333222..
+.223333222222.
+.233332222222.
+23332222222221
+22222222222221
+12222222222111
+.111111111111.
+""",
+    """
+..222...2222..
+.233222223322.
+23332222333222
+23322222332222
+22222222222221
+.222222222221.
+.222222222221.
+.122222222211.
+..1111111111..
+""",
+]
+BAGUETTE = """
+...........222
+.........23322
+.......2333222
+......23332221
+....233332221.
+...233322221..
+..233322221...
+.23332221.....
+23332221......
+2332221.......
+222211........
+.111..........
+"""
+SLASHES = [
+    "",
+    "46 55 76 85 a6 b5",
+    "56 65 57 86 95 87 b6",
+    "45 56 67 85 96 a7",
+    "65 66 67 95 96 97",
+    "66 76 86 96 56 a6",
+]
+BAGUETTE_SLASHES = [
+    "",
+    "a5 b6 78 89 4b 5c",
+    "b4 b5 98 87 5a 6b",
+    "94 a5 67 78 3a 4b",
+    "c3 c4 96 97 69 6a",
+    "b5 86 69 5a",
+]
+END = """
+.cc.
+cddc
+cddc
+cddc
+.cc.
+"""
+
+
+def bread(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A loaf or a baguette with slashes in the crust, perhaps cut at one end, perhaps on a plate."""
+    crust = pick(rng, "crust crust ginger bronze brown wood")
+    cut = pick(rng, "cream crust blond bone")
+    item = "none"
+    if rng.random() < 0.4:
+        dish = None
+        canvas.stamp(BAGUETTE, 1, 2, tones("0123", crust))
+        dots(canvas, rng.choice(BAGUETTE_SLASHES), cut.light)
+        dots(canvas, rng.choice(BAGUETTE_SLASHES), crust.shade)
+        if coin(rng):
+            item = "band"
+            dish = pick(rng, "white red sky lime pink blue")
+            width, start = rng.choice((2, 3)), rng.choice((5, 6, 7))
+            for i in range(-4, 5):
+                for x in range(start + i, start + i + width):
+                    if canvas.pixels[7 + i, x]:
+                        canvas.dot(x, 7 + i, dish.light if i < 0 else dish.base)
+    else:
+        dish = plate(canvas, rng)
+        art = rng.choice(LOAVES)
+        up = 13 - height(art)
+        canvas.stamp(art, 1, up, tones("0123", crust))
+        dots(canvas, rng.choice(SLASHES), cut.light)
+        dots(canvas, rng.choice(SLASHES), crust.shade)
+        if rng.random() < 0.4:
+            item = "cut"
+            canvas.stamp(END, 11, up + 2, {"c": cut.base, "d": cut.light})
+    canvas.outline()
+    if coin(rng):
+        canvas.flip()
+    return attributes(crust, dish, item)
+
+
+# --- fish ---
+
+FISHES = [
+    """
+...22222....
+.222333222..
+.233333222..
+22333222222.
+222222222222
+ewwww2222221
+.ewwwwww221.
+..ewwwww11..
+....eeee....
+""",
+    """
+....2222....
+..22332222..
+.2333322222.
+.2333222222.
+223222222222
+222222222221
+ewwww222221.
+.ewwwww2221.
+..ewwwww11..
+....eeee....
+""",
+    """
+..2222222...
+.2233333222.
+222222222222
+222222222221
+ewwwwww2221.
+.eewwwww11..
+...eeee.....
+""",
+]
+
+
+TAILS = [
+    """
+..cd
+.ccd
+.cd.
+cc..
+cc..
+.bc.
+.bcc
+..bb
+""",
+    """
+.ccd
+.cd.
+ccd.
+cc..
+cbc.
+.bcc
+""",
+    """
+..dd
+.cdd
+cccd
+cccd
+.bcc
+..bb
+""",
+]
+
+
+FINS = [
+    "",
+    "..cd\n.ccd\nbccc",
+    "c.c.c\ncdcdc\nbcccc",
+    ".cddd\nbcccc",
+    "...ccd\n.ccccd\nbbbccc",
+]
+
+
+FISH_PATTERNS = [
+    "",
+    "55 56 57 58 59 85 86 87 88 89",
+    "66 67 68 87 88 86 a7 a8",
+    "56 76 67 87 96 98 78",
+    "65 85 76 96 a5 67 87",
+]
+
+
+def fish(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A fish seen from the side, with fins and tail in a second colour, and stripes, spots or scales."""
+    ramp = pick(rng, "steel sky blue teal green orange red pink gold purple grey")
+    fin = pick(rng, "steel sky blue teal orange red yellow purple gold pink")
+    belly = pick(rng, "white cream pink yellow")
+    dish = plate(canvas, rng) if rng.random() < 0.3 else None
+    body = rng.choice(FISHES)
+    rows = height(body)
+    top = 13 - rows if dish else 8 - rows // 2
+    tail = rng.choice(TAILS)
+    middle = {9: 5, 10: 5, 7: 3}[rows]  # the row where the body is narrowest
+    canvas.stamp(tail, 11, top + middle + 1 - height(tail) // 2, tones("abcd", fin))
+    dorsal = rng.choice(FINS)
+    canvas.stamp(dorsal, 5, top + 1 - height(dorsal), tones("abcd", fin))
+    canvas.stamp(body, 1, top, tones("123", ramp) | {"w": belly.light, "e": belly.base})
+    if not dish and coin(rng):
+        canvas.stamp("cc.\n.bc", rng.choice((5, 7)), top + rows - 1, tones("abcd", fin))
+    pattern = rng.randrange(len(FISH_PATTERNS))
+    mark = rng.choice((ramp.shade, ramp.light, fin.base))
+    dots(canvas, FISH_PATTERNS[pattern], mark, on=(ramp.base, ramp.light), down=top - 4)
+    canvas.outline()
+    for y in range(top + 2, top + rows - 2):
+        canvas.dot(5, y, ramp.shade)
+    eye = top + rows // 2 - 1
+    canvas.dot(3, eye, BLACK)
+    canvas.dot(2, eye, WHITE)
+    canvas.dot(3, eye - 1, WHITE if coin(rng) else ramp.light)
+    if coin(rng):
+        canvas.flip()
+    return attributes(ramp, fin, ("plain", "stripes", "scales", "spots", "spots")[pattern])
+
+
+# --- meat ---
+
+MEATS = [
+    """
+..22222.......
+.2333322......
+233332222.....
+2333222222....
+2332222222....
+22222222221...
+22222222221...
+.2222222221...
+..222222211...
+...12222111...
+.....1111cc.dd
+.........cccdc
+..........cccb
+..........dcb.
+""",
+    """
+.....2222.....
+....233322....
+...23333222...
+...23332222...
+ddd23322222ddd
+dcd22222222ccc
+ccc22222221ccb
+cb.22222221.bb
+...12222211...
+....122211....
+.....1111.....
+""",
+]
+
+
+GRILL = [
+    "46 55 64 79 88 97",
+    "45 56 67 75 86 97",
+    "55 56 57 75 76 77 95 96 97",
+    "65 56 47 87 78 69",
+    "64 75 86 47 58 69",
+]
+
+
+def meat(canvas: Canvas, rng: random.Random) -> Attributes:
+    """Meat on the bone: a drumstick or a big joint with a bone through it, with grill marks, glaze or a bite."""
+    ramp = pick(rng, "crust ginger meat brown bronze red")
+    bone = pick(rng, "bone white cream")
+    shape = rng.randrange(2)
+    canvas.stamp(MEATS[shape], 1, (1, 2)[shape], tones("123", ramp) | tones("bcd", bone))
+    item = rng.choice(["none", "grill marks", "bite", "glaze"])
+    inner = pick(rng, "meat pink cream")
+    if item == "bite":
+        bite(canvas, *rng.choice(((-1, 4), (0, 6), (4, -1)) if shape == 0 else ((3, -1), (9, 0), (8, 8))), inner)
+    canvas.outline()
+    if item != "none":
+        mark = rng.choice((ramp.light, RAMPS["yellow"].light)) if item == "glaze" else ramp.shade
+        dots(canvas, rng.choice(GRILL), mark, on=ramp[1:4])
+    accent = bone
+    if shape == 0 and coin(rng):
+        accent = pick(rng, "white red leaf sky pink yellow")
+        canvas.stamp("..cd\n.ccd\nccb.\nbb..", 9, 9, tones("abcd", accent))
+    elif shape == 1 and coin(rng):
+        accent = pick(rng, "leaf green lime")
+        canvas.stamp("..cd.\n.ccdd\n.bcc.", rng.choice((4, 6, 8)), 11, tones("abcd", accent))
+    if coin(rng):
+        canvas.flip()
+    return attributes(ramp, accent, item)
+
+
+# --- cheese ---
+
+WEDGES = [
+    """
+.........333..
+......33333333
+...33333333333
+33333333333333
+22222222222222
+22222222222221
+22222222222221
+22222222222221
+22222222222221
+11111111111111
+""",
+    """
+......3333....
+....3333333...
+..333333333333
+33333333333333
+22222222222222
+22222222222221
+22222222222221
+22222222222221
+11111111111111
+""",
+]
+HOLES = ["", "aa", "aa\nad", "aaa\naaa\n.dd", "aaa\naad", ".aa\naaa\naaa\n.dd"]
+
+
+def cheese(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A wedge of cheese with holes in its front, perhaps a coloured rind, a mouse's bite, a plate."""
+    ramp = pick(rng, "yellow yellow gold blond orange cream")
+    dish = plate(canvas, rng)
+    art = rng.choice(WEDGES)
+    top = 13 - height(art)
+    canvas.stamp(art, 1, top, tones("0123", ramp))
+    hole = {"a": ramp.shade, "d": ramp.light}
+    for x, y in ((2, 9), (5, 7), (8, 9), (11, 7), (11, 10)):
+        canvas.stamp(rng.choice(HOLES), x, y, hole)
+    item = rng.choice(["none", "bite", "rind", "rind"])
+    rind = pick(rng, "red red orange brown green black")
+    if item == "rind":
+        for y in range(top, 13):
+            x = int(max(canvas.pixels[y].nonzero()[0]))
+            canvas.dot(x, y, rind.base)
+            canvas.dot(x - 1, y, rind.light if y < top + 4 else rind.base)
+    elif item == "bite":
+        bite(canvas, rng.choice((-2, 12)), rng.choice((7, 8)), ramp)
+    for x in rng.choice(((), (8,), (7, 11), (5, 10))):
+        canvas.stamp("11", x, top + 2, tones("123", ramp))
+    canvas.outline()
+    if coin(rng):
+        canvas.flip()
+    return attributes(ramp, rind if item == "rind" else dish, item)
+
+
+# --- cake ---
+
+ICING_FLAVOURS = "pink chocolate white magenta sky lime red yellow purple teal cream orange"
+SLICE = """
+........333333
+.....333333333
+..333333333333
+33333333333333
+22222222222222
+cdddddddddddcc
+cdddddddddddcb
+ffffffffffffff
+cdddddddddddcb
+cccccccccccccb
+"""
+DRIPS = ["", "2.2.2.2.2.2.2.", "22..22..22..22", ".222..22..222.", "2...22...2..22"]
+TOPPINGS = {
+    "cherry": ("..0\n.0.\n321\n221", "red magenta"),
+    "strawberry": (".gg\n322\n221\n.1.", "red pink"),
+    "candle": (".f\n.f\n.2\n.1\n.2", "sky pink lime yellow white blue"),
+    "chocolate": ("..1\n.21\n321\n21.", "chocolate"),
+    "blueberry": ("....\n.32.\n2132\n1.21", "indigo blue"),
+    "lemon": (".22.\n2332\n2322\n.22.", "yellow lime orange"),
+}
+
+
+def topping(canvas: Canvas, rng: random.Random, x: int, bottom: int) -> tuple[str, Ramp]:
+    """A cherry, candle, ... standing on row `bottom`; returns its name and colour."""
+    item = rng.choice(list(TOPPINGS))
+    art, names = TOPPINGS[item]
+    ramp = pick(rng, names)
+    extras = {"g": RAMPS["green"].base, "f": RAMPS["orange"].base}
+    canvas.stamp(art, x, max(bottom + 1 - height(art), 1), tones("0123", ramp) | extras)
+    return item, ramp
+
+
+def cake(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A slice of layer cake: sponge, filling, icing that drips, a topping."""
+    icing, filling = pick(rng, ICING_FLAVOURS), pick(rng, ICING_FLAVOURS)
+    sponge = pick(rng, "cream blond chocolate crust pink")
+    key = tones("123", icing) | {"b": sponge.shade, "c": sponge.base, "d": sponge.light, "f": filling.base}
+    canvas.stamp(SLICE, 1, 5, key)
+    canvas.stamp(rng.choice(DRIPS), 1, 10, key)
+    side = rng.choice((8, 9, 10))
+    item, accent = ("none", filling) if rng.random() < 0.15 else topping(canvas, rng, side, 6)
+    canvas.outline()
+    if coin(rng):
+        dots(canvas, "78 48 a8 67" if coin(rng) else "38 58 97 b8", pick(rng, "red yellow sky white lime").light)
+    if coin(rng):
+        canvas.flip()
+    return attributes(icing, accent, item)
+
+
+# --- cupcake ---
+
+FROSTINGS = [
+    """
+.....22.....
+....3222....
+...332221...
+..33322221..
+..11111111..
+.3332222221.
+.3322222221.
+.1111111111.
+332222222221
+""",
+    """
+....2222....
+..33222221..
+.3332222221.
+.3322222221.
+332222222221
+322222222221
+222222222211
+""",
+    """
+......2.....
+....322.....
+...33222....
+...22211....
+..33322221..
+.3322222221.
+.1111111111.
+333222222221
+222222222211
+""",
+    """
+....3222....
+...332222...
+...222211...
+.3321132221.
+332221222221
+222211122221
+222222222211
+""",
+]
+WRAPPERS = [
+    """
+cdcbcdcbcdcb
+cdcbcdcbcdcb
+.dcbcdcbcdc.
+.dcbcdcbcdc.
+""",
+    """
+dccccccccccb
+ddcccccccccb
+.dcccccccbb.
+.dcccccccbb.
+""",
+    """
+ddcddcddcddc
+bccbccbccbcc
+.cddcddcddc.
+.bccbccbccb.
+""",
+]
+SPRINKLES = ["", "57 88 a6 75", "49 68 a9 86", "66 77 99 58", "59 89 a8 67 76"]
+
+
+def cupcake(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A cupcake: pleated paper, swirled icing, sprinkles, something on top."""
+    icing, paper = pick(rng, ICING_FLAVOURS), pick(rng, "crust chocolate white sky red purple teal yellow pink blue")
+    art = rng.choice(FROSTINGS)
+    top = 11 - height(art)
+    canvas.stamp(rng.choice(WRAPPERS), 2, 11, tones("bcd", paper))
+    canvas.stamp(art, 2, top, tones("123", icing))
+    item = "none"
+    if rng.random() < 0.8:
+        item, _ = topping(canvas, rng, rng.choice((6, 7)), top + 1)
+    canvas.outline()
+    dots(canvas, rng.choice(SPRINKLES), pick(rng, "red yellow sky white lime blue").light)
+    return attributes(icing, paper, item)
+
+
+# --- doughnut ---
+
+GLAZE = [
+    """
+....222222....
+..2233333222..
+.223333322222.
+.233332222222.
+223322..222221
+22332....22221
+22222....22221
+222222..222221
+.222222222221.
+.22.222.222.1.
+.....2...22...
+""",
+    """
+...22222222...
+..2333332222..
+.233333222222.
+.23332222222..
+.2332...22222.
+22332....22221
+22222....2222.
+.22222..22221.
+..2222222222..
+...2222.221...
+....22........
+""",
+    """
+.....2222.....
+...23333222...
+..2333332222..
+.23332222222..
+.2332....2222.
+.2322....2222.
+.2222....2221.
+..222....221..
+..2222222221..
+...22222221...
+.....222......
+""",
+]
+TOP_PATTERNS = {
+    "none": [""],
+    "sprinkles": ["53 84 b5 37 5a 99 c8", "43 73 a4 c7 36 4a 8b", "63 94 47 b9 6a 35 c5"],
+    "stripes": [
+        "33 42 53 64 73 82 a3 b4 c5 39 4a 5b 6a 79 8a 9b a9 b8",
+        "26 37 46 55 64 73 82 5a 69 78 87 96 a5 b4 99 a8 b7 c6",
+    ],
+    "nuts": ["53 54 a4 b4 37 38 b8 a8 6a 7a", "43 44 83 84 c7 c6 4a 5a 9a 99"],
+}
+
+
+def doughnut(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A ring doughnut with dripping icing and sprinkles, stripes or nuts, perhaps bitten."""
+    icing, dough = pick(rng, ICING_FLAVOURS), pick(rng, "crust crust ginger bronze chocolate blond")
+    canvas.ellipse(7.5, 7.5, 7, 6.4, dough)
+    canvas.stamp(rng.choice(GLAZE), 1, 2, tones("123", icing))
+    if coin(rng):
+        canvas.flip()
+    canvas.stamp(".11.\n1001\n1001\n.11.", 6, 6, {"0": dough.line, "1": dough.shade})
+    item = rng.choice(list(TOP_PATTERNS))
+    first, second = pick(rng, "white yellow pink sky lime red"), pick(rng, "white yellow sky blue red chocolate")
+    first, second = (icing.shade if ramp is icing else ramp.light for ramp in (first, second))
+    places = rng.choice(TOP_PATTERNS[item])
+    dots(canvas, places, first, on=icing[1:4])
+    if item == "sprinkles":
+        dots(canvas, " ".join(places.split()[::2]), second, on=icing[1:4])
+    if rng.random() < 0.3:
+        item = "bite"
+        bite(canvas, *rng.choice(((12, 4), (12, 7), (-1, 5), (9, -2))), dough)
+    canvas.outline()
+    canvas.stamp("00\n00", 7, 7, {"0": 0})
+    return attributes(icing, dough, item)
+
+
+# --- carrot ---
+
+CARROTS = [
+    """
+.......2222.
+......333222
+.....3332222
+....33322221
+...333222221
+..333222221.
+.333222221..
+.33222211...
+33222211....
+322221......
+22211.......
+211.........
+""",
+    """
+........222.
+.......33222
+......332222
+.....3322221
+.....332221.
+....332221..
+...332221...
+..332221....
+..32221.....
+.32221......
+3221........
+21..........
+""",
+    """
+......22222.
+.....3332222
+....33322222
+...333222222
+...332222221
+..3332222221
+..332222221.
+.33222222.1.
+.3222221....
+.222211.....
+.2211.......
+.1..........
+""",
+]
+CARROT_LEAVES = [
+    "cd..d.\n.cdcd.\nbcccdd\n.bcc..\nbbbcdd\n..b.cc",
+    ".cd...\ncdd.cd\nccdcdd\nbccdd.\nbbccc.\n.bb.cd",
+    "..cd..\n..cdcd\n.bccd.\nbbccdd\n.bbccc\n......",
+    "d.d.d.\ncdcdcd\nbcdcd.\nbbccdd\n.bbcc.\n......",
+]
+RIDGES = ["", "57 68 8a 86 97 a8", "67 77 4a 5a 96 a6", "86 77 59 6a a8", "77 88 49 5a", "95 a6 68 79 4a"]
+
+
+def carrot(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A carrot lying aslant, with feathery leaves, ridges, perhaps a bite."""
+    ramp, leaf = pick(rng, "orange orange orange ginger yellow purple"), pick(rng, "leaf green lime teal")
+    canvas.stamp(rng.choice(CARROTS), 1, 3, tones("123", ramp))
+    dots(canvas, rng.choice(RIDGES), ramp.light)
+    dots(canvas, rng.choice(RIDGES), ramp.shade)
+    item = "none"
+    if rng.random() < 0.3:
+        item = "bite"
+        bite(canvas, *rng.choice(((7, 8), (1, 4), (-2, 10))), ramp)
+    leafy = Canvas()
+    leafy.stamp(rng.choice(CARROT_LEAVES), 9, 1, tones("bcd", leaf))
+    canvas.outline()
+    overlay(canvas, leafy)
+    if coin(rng):
+        canvas.flip()
+    return attributes(ramp, leaf, item)
+
+
+# --- mushroom ---
+
+CAPS = [
+    """
+....222222....
+..2233322222..
+.233333222222.
+.233322222222.
+23332222222222
+23322222222221
+22222222222221
+12222222222211
+.111111111111.
+""",
+    """
+.....2222.....
+....233222....
+...23332222...
+...23322222...
+..2333222222..
+..2332222222..
+.233222222221.
+22222222222221
+11111111111111
+""",
+    """
+...22222222...
+.223333322222.
+23333322222222
+23332222222221
+22222222222221
+12222222222211
+.111111111111.
+""",
+]
+STALKS = [
+    """
+..aaaaaa..
+..bddccb..
+..bddccb..
+..bddccb..
+..bddccb..
+...bccb...
+""",
+    """
+.aaaaaaaa.
+..bddccb..
+..bddccb..
+.bddddccb.
+.bddddccb.
+..bbbbbb..
+""",
+    """
+.aaaaaaaa.
+.dddddddd.
+..bddccb..
+..bddccb..
+..bddcccb.
+...bcccb..
+""",
+]
+GRASS = ["d..d\ncd.c\nbccb", ".d..\nccd.\nbbcc", "d.d.\nccdc\nbbcb"]
+SPOTS = {
+    "none": [""],
+    "dots": ["45 94 77 b6 37", "54 85 37 a7 b5", "55 a5 77 38 c7 83"],
+    "patches": ["44 54 45 95 a5 a6 68 78", "53 63 54 98 a8 99 36 37 c6", "74 84 75 36 46 47 a7 b7 b6"],
+    "bands": ["36 47 57 68 78 88 98 a7 b7 c6", "46 55 65 74 84 95 a5 b6"],
+}
+
+
+def mushroom(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A mushroom: cap of one of three shapes, with or without spots, on a stalk, perhaps in grass."""
+    ramp, stalk = pick(rng, "red red brown ginger crust white purple blue teal pink"), pick(rng, "cream bone white")
+    cap = rng.choice(CAPS)
+    rows = len(cap.strip("\n").split("\n"))
+    top = 10 - rows
+    canvas.stamp(rng.choice(STALKS), 3, 9, tones("abcd", stalk))
+    canvas.stamp(cap, 1, top, tones("123", ramp))
+    item = rng.choice(["none", "dots", "dots", "patches", "patches", "bands"])
+    spot = pick(rng, "cream white yellow")
+    mark = spot.light if ramp.name != "white" else RAMPS["grey"].light
+    dots(canvas, rng.choice(SPOTS[item]), mark, on=(ramp.base, ramp.light))
+    accent = stalk
+    if coin(rng):
+        accent = pick(rng, "leaf green lime teal")
+        canvas.stamp(rng.choice(GRASS), rng.choice((1, 3, 9, 10)), 12, tones("bcd", accent))
+    canvas.outline()
+    return attributes(ramp, accent, item)
+
+
+# --- ice cream ---
+
+SCOOPS = [
+    """
+...2222...
+.22332222.
+.23332222.
+2333222221
+2332222221
+2222222211
+12.221.111
+""",
+    """
+..222222..
+.23332222.
+2333222221
+2332222221
+.22222221.
+1222212211
+.1..11..1.
+""",
+]
+SMALL_SCOOP = """
+..3322..
+.333222.
+33222221
+22222221
+"""
+LOWER_SCOOP = """
+.00000000.
+2333222221
+2322222221
+.12.221.1.
+"""
+SAUCES = [
+    """
+..222222..
+.22333222.
+222332222.
+2222222222
+22.22.222.
+""",
+    """
+..3322..
+.333222.
+2232.222
+.2..2...
+""",
+]
+CONES = [
+    """
+bcdcbcdb
+dcbcdcbb
+cbcdcbcb
+.dcbcdb.
+.cbcdcb.
+..dcbb..
+...cb...
+""",
+    """
+bdbdbdbb
+dcccccbb
+.dcdcbb.
+.ddccbb.
+..dccb..
+..dcbb..
+...cb...
+""",
+    """
+dddcccbb
+ddccccbb
+dddcccbb
+.bbbbbb.
+..dccb..
+..dccb..
+..dccb..
+""",
+]
+GARNISH = {
+    "none": (".", "red"),
+    "cherry": ("..0\n.0.\n321\n221", "red magenta"),
+    "wafer": ("..32\n..32\n.32.\n.32.\n.32.", "crust chocolate blond"),
+    "biscuit": (".333\n.321\n.221\n..21", "crust chocolate"),
+    "mint": ("32.3\n.232\n..1.", "lime green leaf"),
+}
+
+
+def ice_cream(canvas: Canvas, rng: random.Random) -> Attributes:
+    """An ice-cream cone: one or two scoops, sauce, a wafer, cherry or mint leaf."""
+    flavours = "pink cream chocolate lime sky yellow magenta orange purple white teal red"
+    ramp, second = pick(rng, flavours), pick(rng, flavours)
+    cone = pick(rng, "crust ginger gold blond bronze")
+    two = coin(rng)
+    canvas.stamp(rng.choice(CONES), 4, 8, tones("bcd", cone))
+    garnish = rng.choice(list(GARNISH))
+    shape, names = GARNISH[garnish]
+    canvas.stamp(shape, rng.choice((5, 7, 8)), 1, tones("0123", pick(rng, names)))
+    if two:
+        canvas.stamp(SMALL_SCOOP, 4, 3, tones("123", second))
+        canvas.stamp(LOWER_SCOOP, 3, 6, tones("0123", ramp))
+    else:
+        canvas.stamp(rng.choice(SCOOPS), 3, 3, tones("123", ramp))
+    if coin(rng):
+        sauce = pick_other(rng, "chocolate red yellow white", second if two else ramp)
+        canvas.stamp(SAUCES[two], 4 if two else 3, 3, tones("123", sauce))
+    canvas.outline()
+    if coin(rng):
+        canvas.flip()
+    return attributes(ramp, second if two else cone, garnish)
+
+
+# --- burger ---
+
+BUNS = [
+    """
+...22222222...
+.223333322222.
+23333333222222
+23333222222221
+22222222222221
+""",
+    """
+....222222....
+..2333332222..
+.233333222222.
+23333222222222
+22222222222221
+""",
+]
+LAYERS = {
+    "patty": ("22222222222222\n11111111111111", "chocolate brown bronze"),
+    "lettuce": ("33233323332333\n.2..12..2.12..", "lime leaf green"),
+    "cheese": ("33333333333333\n..222....22...", "yellow orange gold"),
+    "tomato": (".222333222333.", "red"),
+    "onion": (".332233223322.", "purple cream"),
+    "bacon": ("22332233223322", "meat"),
+    "egg": (".333322223333.", "white"),
+}
+SEEDS = ["", "43 63 92 b3 74", "52 83 a2 44 c4", "42 62 82 a3 53 73 93"]
+
+
+def burger(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A burger: sesame bun, patty and two or three other layers in any order."""
+    bun = pick(rng, "crust crust ginger bronze blond chocolate")
+    layers = rng.sample([name for name in LAYERS if name != "patty"], 3)
+    layers.insert(rng.randrange(1, 3), "patty")
+    canvas.stamp("22222222222221\n.111111111111.", 1, 12, tones("123", bun))
+    y = 12
+    accent = bun
+    for name in layers:
+        art, names = LAYERS[name]
+        ramp = pick(rng, names)
+        if name != "patty" and accent is bun:
+            accent = ramp
+        y -= 2 if name == "patty" else 1
+        canvas.stamp(art, 1, y, tones("123", ramp))
+    canvas.stamp(rng.choice(BUNS), 1, y - 5, tones("123", bun))
+    canvas.outline()
+    dots(canvas, rng.choice(SEEDS), RAMPS["cream"].light)
+    return attributes(bun, accent, layers[-1])
+
+
+# --- mug ---
+
+MUGS = [
+    """
+.3333333333
+.1111111111
+.2332222211
+.2332222211
+.2332222211
+.2332222211
+.2332222211
+.2332222211
+.2332222211
+..111111111
+""",
+    """
+.3333333333
+.1111111111
+.2332222211
+.2332222211
+.2322222211
+..232222211
+..232222211
+..22222211.
+...222211..
+...111111..
+""",
+]
+HANDLES = ["cccb\n...b\n...b\n...b\nbbbb", "ccc.\n..cb\n...b\n..bb\nbbb.", "cccb\n...b\n..bb\nbbb."]
+MUG_MARKS = {
+    "none": "",
+    "stripes": "33222221\n........\n33222221",
+    "heart": "3.3\n222\n.1.",
+    "star": ".3.\n333\n2.2",
+}
+FROTH = [
+    "..dd..ddd.\ndddddddddd\ncddcdddcdc\n.cc..cc..c",
+    ".ddd.dd...\ndddddddddd\ndcdddcddcc\nc..cc..c..",
+    "...dddd...\n.dddddddd.\ndddcddddcc\ncc..cc.cc.",
+]
+STEAM = ["", ".d..d\nd..d.\n.d..d", "d..\n.d.\nd..", "..d..d\n.d..d."]
+
+
+def mug(canvas: Canvas, rng: random.Random) -> Attributes:
+    """A mug of beer with froth, or of tea, cocoa or milk with steam; stripes or an emblem on its side."""
+    ramp = pick(rng, "gold wood white red blue green sky purple orange steel pink teal")
+    drink = pick(rng, "chocolate gold cream red bronze lime")
+    beer = coin(rng)
+    canvas.stamp(rng.choice(MUGS), 1, 5, tones("0123", ramp))
+    canvas.stamp(rng.choice(HANDLES), 11, 7, tones("abcd", ramp))
+    item = rng.choice(list(MUG_MARKS))
+    mark = pick_other(rng, "white yellow red night sky", ramp)
+    canvas.stamp(MUG_MARKS[item], 3 if item == "stripes" else 5, 9, tones("123", mark))
+    if beer:
+        canvas.stamp(rng.choice(FROTH), 2, 3, tones("abcd", RAMPS["white"]))
+    else:
+        canvas.stamp("33333333\n22222222", 3, 5, tones("123", drink))
+    canvas.outline()
+    if not beer:
+        canvas.stamp(rng.choice(STEAM), rng.choice((4, 5)), 1, {"d": RAMPS["grey"].base})
+    if coin(rng):
+        canvas.flip()
+    return attributes(ramp, RAMPS["white"] if beer else drink, item)
+
+
+KINDS = {
+    "apple": apple,
+    "grapes": grapes,
+    "watermelon": watermelon,
+    "bread": bread,
+    "fish": fish,
+    "meat": meat,
+    "cheese": cheese,
+    "cake": cake,
+    "cupcake": cupcake,
+    "doughnut": doughnut,
+    "carrot": carrot,
+    "mushroom": mushroom,
+    "ice cream": ice_cream,
+    "burger": burger,
+    "mug": mug,
+}

@@ -1,0 +1,53 @@
+"""Where to compute, and how precisely: chosen by what the hardware has, never by a stopwatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def pick_device() -> torch.device:
+    """The fastest device at hand: cuda, else mps, else cpu."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def has_native_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware. Emulated bfloat16 would be slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":  # the questions are private to torch; where one is missing, float32 is always right
+        asks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(getattr(torch.cpu, ask, lambda: False)() for ask in asks)
+    return False
+
+
+def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """The dtype in which a network shall compute, for precision "auto", "float32" or "bfloat16".
+
+    Raises:
+        ValueError: for another precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
+    if precision == "auto":
+        return torch.bfloat16 if has_native_bfloat16(device) else torch.float32
+    return getattr(torch, precision)
+
+
+def in_precision(net: Callable[..., Tensor], device: torch.device, precision: str) -> Callable[..., Tensor]:
+    """The network computed in that precision (see `compute_dtype`), with a float32 result. A wrapper Net -> Net."""
+    dtype = compute_dtype(device, precision)
+    if dtype == torch.float32:
+        return net
+
+    def net_in_precision(*args: Tensor | None) -> Tensor:
+        with torch.autocast(device.type, dtype):
+            return net(*args).float()
+
+    return net_in_precision

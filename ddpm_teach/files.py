@@ -1,0 +1,76 @@
+"""Tensors on disk: one whole file or none, checked to the last bit, and never a pickle.
+
+The format is safetensors with JSON in its metadata. `sha256` there is the hash of the file's bytes, taken with the hash's
+own 64 digits set to zero, so that a flipped bit anywhere, in the numbers or in the header, is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from safetensors import torch as safetensors
+from torch import Tensor
+
+_HASH = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+_ZEROS = "0" * 64
+
+
+def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], meta: dict) -> None:
+    """Writes the file under a temporary name in the same folder, syncs it and renames it: it is whole, or it isn't there.
+
+    Args:
+        kind: what the file is ("checkpoint", "weights"); `read_tensors` asks for it.
+        meta: anything that JSON can say.
+    """
+    path = Path(path)
+    header = {"format": f"ddpm-teach {kind}", "meta": json.dumps(meta), "sha256": _ZEROS}
+    data = safetensors.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, header)
+    data = data.replace(_ZEROS.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+    write_bytes(path, data)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Writes `data` to a temporary file beside `path`, syncs it and renames it. The folder is made if need be."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's own mode shuts out everybody else
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
+    """The tensors and the metadata of a file that `write_tensors` wrote.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it isn't a whole, undamaged file of this kind. Nothing in it is run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    data = path.read_bytes()
+    refuse = f"{path}: not a whole ddpm-teach {kind} file"
+    remedy = "; restore it (git checkout, or install again), or train anew"
+    found = _HASH.search(data[: 8 + int.from_bytes(data[:8], "little")])
+    if found is None:
+        raise ValueError(f"{refuse}: it has no checksum of ours{remedy}")
+    unsigned = data[: found.start(1)] + _ZEROS.encode() + data[found.end(1) :]
+    if hashlib.sha256(unsigned).hexdigest().encode() != found[1]:
+        raise ValueError(f"{refuse}: its checksum doesn't match, so it was damaged or cut off{remedy}")
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    if header["format"] != f"ddpm-teach {kind}":
+        raise ValueError(f"{refuse}: it is a {header['format']} file{remedy}")
+    return safetensors.load(data), json.loads(header["meta"])

@@ -1,0 +1,29 @@
+"""The networks. Each takes (x, t, c=None) and returns a picture of x's shape; each file is readable alone.
+
+A network keeps the arguments that it was built with in `net.config`, so a file can say in words how to build it again.
+"""
+
+from torch import nn
+
+from ddpm_teach.nets.context_unet import ContextUNet
+
+NETS = {"ContextUNet": ContextUNet}
+
+
+def describe(net: nn.Module) -> dict:
+    """What `build` needs to make the same network, apart from its weights."""
+    return {"name": type(net).__name__, "config": net.config}
+
+
+def build(description: dict) -> nn.Module:
+    """The network that `describe` described, with new weights.
+
+    Raises:
+        ValueError: for a name that isn't a network of this course.
+    """
+    if description["name"] not in NETS:
+        raise ValueError(f"name: unknown network {description['name']!r}; known are {', '.join(NETS)}")
+    return NETS[description["name"]](**description["config"])
+
+
+__all__ = ["NETS", "ContextUNet", "build", "describe"]

@@ -1,0 +1,78 @@
+"""From tensors in [-1, 1] to pictures on disk: tiles, PNG, GIF.
+
+Always clamped to [-1, 1], never stretched to a picture's own minimum and maximum: that would hide saturation.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from ddpm_teach.files import write_bytes
+
+
+def to_uint8(x: Float[Tensor, "*b c h w"]) -> UInt8[np.ndarray, "*b h w c"]:
+    """[-1, 1] → 0…255, channels last, clamped; NaN becomes mid grey."""
+    x = torch.nan_to_num(x.detach().float().cpu(), nan=0.0, posinf=1.0, neginf=-1.0).clamp(-1, 1)
+    return ((x + 1) * 127.5).round().to(torch.uint8).movedim(-3, -1).numpy()
+
+
+def tile(x: Float[Tensor, "b c h w"], columns: int | None = None, gap: int = 1) -> UInt8[np.ndarray, "h2 w2 c"]:
+    """All pictures of a batch as one, row by row, on light grey.
+
+    Args:
+        columns: pictures in a row; about as many as rows unless given.
+        gap: pixels between them.
+    """
+    pictures = to_uint8(x)
+    n, h, w, c = pictures.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = np.full((rows * (h + gap) + gap, columns * (w + gap) + gap, c), 230, np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = gap + i // columns * (h + gap), gap + i % columns * (w + gap)
+        sheet[top : top + h, left : left + w] = picture
+    return sheet
+
+
+def to_image(pixels: UInt8[np.ndarray, "h w c"], scale: int = 4) -> Image.Image:
+    """A Pillow image, each pixel `scale` screen pixels wide; one channel is grey."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def save_png(x: Float[Tensor, "b c h w"], path: str | Path, columns: int | None = None, scale: int = 4) -> None:
+    """Writes a batch as one PNG (see `tile`): the whole file, or none."""
+    data = io.BytesIO()
+    to_image(tile(x, columns), scale).save(data, "PNG", optimize=True)
+    write_bytes(path, data.getvalue())
+
+
+def save_gif(
+    batches: Iterable[Float[Tensor, "b c h w"]],
+    path: str | Path,
+    columns: int | None = None,
+    scale: int = 4,
+    milliseconds: int = 60,
+    hold: int = 2000,
+) -> None:
+    """Writes a film: one batch a frame (see `tile`), `hold` milliseconds on the last one, then from the start.
+
+    Raises:
+        ValueError: if there is no frame.
+    """
+    images = [to_image(tile(x, columns), scale) for x in batches]
+    if not images:
+        raise ValueError("batches: expected at least one frame, got none")
+    data = io.BytesIO()
+    durations = [milliseconds] * (len(images) - 1) + [hold]
+    images[0].save(data, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    write_bytes(path, data.getvalue())

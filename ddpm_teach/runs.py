@@ -1,0 +1,144 @@
+"""A training run in a folder, and drawing from what it left there: the work behind `ddpm-teach train` and `sample`."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ddpm_teach import data, nets, pictures, weights
+from ddpm_teach.data import ImageSet
+from ddpm_teach.denoise import clipped, from_eps, guided
+from ddpm_teach.devices import in_precision
+from ddpm_teach.presets import PRESETS
+from ddpm_teach.sampling import ddim_step, trailing, walk
+from ddpm_teach.schedule import Schedule, linear
+from ddpm_teach.training import TrainState, load_checkpoint, save_checkpoint, train
+
+LOG_EVERY = 20  # steps; reading a loss waits for the device, so it isn't done at every step
+
+
+def train_preset(
+    name: str,
+    folder: Path,
+    *,
+    device: torch.device,
+    steps: int | None = None,
+    minutes: float | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    save_every: int = 1000,
+    precision: str = "auto",
+    resume: bool = False,
+) -> TrainState:
+    """Trains a preset with a progress bar and keeps last.pt and losses.csv (step, mean loss, rate) in `folder`.
+
+    With `minutes` the number of steps is what this machine does in that time, measured over the first few steps and
+    fixed then, since the learning rate's decay depends on it. The run ends after that time in any case.
+
+    Raises:
+        ValueError: for an unknown preset, a folder that has a run already (without `resume`), or a bad checkpoint.
+        FileNotFoundError: if there is nothing to resume, or no data.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset: unknown preset {name!r}; known are {', '.join(PRESETS)}")
+    preset, checkpoint = PRESETS[name], folder / "last.pt"
+    if checkpoint.exists() and not resume:
+        raise ValueError(f"--out: {checkpoint} exists already; add --resume to go on with it, or choose another folder")
+    ends = time.monotonic() + 60 * minutes if minutes else float("inf")
+    images = data.load(preset.dataset, size=preset.size).to(device)
+    options = {"batch_size": batch_size or preset.batch_size, "precision": precision}
+
+    torch.manual_seed(seed)
+    net = nets.build(preset.net).to(device)
+    if minutes and not resume:
+        steps = max(1, int((ends - time.monotonic()) / _seconds_per_step(net, images, **options)))
+    state = TrainState.create(net, linear(), steps=steps or preset.steps, lr=preset.lr, classes=images.classes, seed=seed)
+    if resume:
+        load_checkpoint(checkpoint, state)
+
+    bar = tqdm(total=state.steps, initial=state.step, unit="step", desc=name)
+    try:
+        stream = train(state, images, **options)
+        while logs := list(itertools.islice(stream, LOG_EVERY)):
+            loss = torch.stack([log.loss for log in logs]).mean().item()
+            _append(folder / "losses.csv", (logs[-1].step, f"{loss:.6f}", f"{logs[-1].lr:.6g}"))
+            bar.update(len(logs))
+            bar.set_postfix_str(f"loss {loss:.4f}, {(bar.format_dict['rate'] or 0) * options['batch_size']:.0f} images/s")
+            if state.step % save_every < len(logs):
+                save_checkpoint(checkpoint, state)
+            if time.monotonic() > ends:
+                break
+    finally:  # also after Ctrl-C: what was trained is kept
+        bar.close()
+        save_checkpoint(checkpoint, state)
+    print(f"{checkpoint}: {state.step} of {state.steps} steps, last loss {loss:.4f}")
+    return state
+
+
+def _seconds_per_step(net: nn.Module, images: ImageSet, **options: object) -> float:
+    """What a step takes here, measured on a copy of the network after two steps of warming up."""
+    trial = TrainState.create(copy.deepcopy(net), linear(), steps=10, classes=images.classes)
+    stream = train(trial, images, **options)
+    for _ in range(2):
+        next(stream)
+    began = time.monotonic()
+    for log in stream:
+        log.loss.item()  # waits until the device is done
+    return (time.monotonic() - began) / 8
+
+
+def _append(path: Path, row: tuple[int, str, str]) -> None:
+    """Adds a row to the log of losses; rows of steps that a resumed run does again are dropped first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text().splitlines() if path.exists() else ["step,loss,lr"]
+    kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) < row[0]]
+    path.write_text("\n".join([*kept, ",".join(map(str, row))]) + "\n")
+
+
+def load_model(name: str, device: torch.device) -> weights.Pretrained:
+    """Weights by name, or the averaged network of a checkpoint by path.
+
+    Raises:
+        ValueError: for neither.
+    """
+    if name in weights.NAMES:
+        return weights.load_pretrained(name, device)
+    if not Path(name).is_file():
+        raise ValueError(f"weights: {name!r} is neither a checkpoint file nor one of {', '.join(weights.NAMES)}")
+    state = load_checkpoint(name)
+    net = state.ema.module.to(device).eval().requires_grad_(False)
+    return weights.Pretrained(net, state.schedule, state.classes, card=f"{name}, {state.step} steps")
+
+
+def draw(
+    net: nn.Module,
+    schedule: Schedule,
+    contexts: Tensor,
+    *,
+    n: int,
+    seed: int,
+    steps: int = 50,
+    eta: float = 0.0,
+    guidance_scale: float = 2.0,
+    png: Path | None = None,
+    gif: Path | None = None,
+) -> None:
+    """Samples n pictures for each row of `contexts` and writes them, a row each, as a PNG, and their way as a GIF."""
+    device = next(net.parameters()).device
+    rng = torch.Generator().manual_seed(seed)
+    net.eval()
+    predict = guided(in_precision(net, device, "auto"), contexts.repeat_interleave(n, 0).to(device), guidance_scale)
+    step = ddim_step(clipped(from_eps(predict, schedule), schedule), schedule, eta, rng=rng)
+    x = torch.randn(len(contexts) * n, *net.image_shape, generator=rng).to(device)
+    frames = walk(step, x, trailing(schedule.T, steps))
+    film = [frame.x.cpu() for frame in tqdm(frames, total=steps + 1, desc="sampling", leave=False)]
+    if png:
+        pictures.save_png(film[-1], png, columns=n)
+    if gif:
+        pictures.save_gif(film, gif, columns=n)

@@ -1,0 +1,230 @@
+"""Training: the loss in one line, the loop in twenty, and a state that can be saved and resumed. Lesson 03."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from ddpm_teach import devices, nets
+from ddpm_teach.data import ImageSet
+from ddpm_teach.files import read_tensors, write_tensors
+from ddpm_teach.forward import add_noise
+from ddpm_teach.schedule import Schedule
+
+
+class TrainLog(NamedTuple):
+    """What one step reports: its number (1, 2, …), its loss (a tensor: reading it waits for the device), the rate it used."""
+
+    step: int
+    loss: Tensor
+    lr: float
+
+
+@dataclass
+class TrainState:
+    """All that a run is. Every random choice of step k is drawn from (seed, k), so there is no generator to save.
+
+    Attributes:
+        net: the network in training; its weights change at every step.
+        ema: its moving average, `ema.module`; this one samples.
+        steps: the step at which the run ends; the learning rate falls linearly to zero over them.
+        classes: the names of the data set's classes.
+        step: how many steps are done.
+    """
+
+    net: torch.nn.Module
+    schedule: Schedule
+    optimizer: torch.optim.Optimizer
+    lr_schedule: torch.optim.lr_scheduler.LRScheduler
+    ema: AveragedModel
+    steps: int
+    classes: tuple[str, ...] = ()
+    seed: int = 0
+    step: int = 0
+
+    @classmethod
+    def create(
+        cls,
+        net: torch.nn.Module,
+        schedule: Schedule,
+        *,
+        steps: int,
+        lr: float = 1e-3,
+        ema_decay: float = 0.999,
+        classes: tuple[str, ...] = (),
+        seed: int = 0,
+    ) -> TrainState:
+        """A new run: Adam, a learning rate that falls linearly from `lr` to 0 at `steps`, EMA with warm-up."""
+        device = next(net.parameters()).device
+        optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=device.type in ("cpu", "cuda"))
+        lr_schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)
+        ema = AveragedModel(net, multi_avg_fn=ema_with_warmup(ema_decay), use_buffers=True)
+        return cls(net, schedule, optimizer, lr_schedule, ema, steps, classes, seed)
+
+    def state_dict(self) -> dict:
+        """Everything but the network's architecture: weights, moments, averages, rates and counters."""
+        return {
+            "net": self.net.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "lr_schedule": self.lr_schedule.state_dict(),
+            "counters": {"steps": self.steps, "seed": self.seed, "step": self.step},
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """The inverse of `state_dict`."""
+        for part in ("net", "ema", "optimizer", "lr_schedule"):
+            getattr(self, part).load_state_dict(state[part])
+        for name, value in state["counters"].items():
+            setattr(self, name, value)
+
+
+def ema_with_warmup(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """An averaging rule for `AveragedModel`: decay min(decay, (1 + n)/(10 + n)) at its n-th update.
+
+    With a constant 0.999 the random initial weights would still weigh 1 / e after a thousand steps. Lesson 03.
+    """
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], n: Tensor) -> None:
+        if averages[0].is_floating_point():  # torch calls this once for every dtype
+            torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + int(n)) / (10 + int(n))))
+        else:  # BatchNorm counts its batches: a count is copied, not averaged
+            torch._foreach_copy_(averages, values)
+
+    return update
+
+
+def train(
+    state: TrainState,
+    images: ImageSet,
+    *,
+    steps: int | None = None,
+    batch_size: int = 128,
+    context_dropout: float = 0.1,
+    precision: str = "auto",
+) -> Iterator[TrainLog]:
+    """Trains to predict the noise (DDPM, algorithm 1) and yields after every finished step. Lesson 03.
+
+    What comes between two yields is the caller's: printing, previewing, saving; none of it changes the run.
+
+    Args:
+        state: is changed in place.
+        images: on the network's device, or anywhere (then it is moved there).
+        steps: the step at which to end, resumed or not; the end of the run, state.steps, unless given.
+        context_dropout: the share of pictures whose context is zeroed, so that guidance has an unconditional network.
+        precision: "auto" computes in bfloat16 where the hardware has it natively; "float32"; "bfloat16".
+
+    Raises:
+        ValueError: at the call, for pictures or classes that the network isn't made for, or a bad number.
+    """
+    steps = state.steps if steps is None else steps
+    if images.image_shape != state.net.image_shape:
+        raise ValueError(
+            f"images: the network takes pictures of shape {state.net.image_shape}, got {images.image_shape};"
+            " load them with data.load(size=…), or build the network for them"
+        )
+    if batch_size < 1 or not 0 <= context_dropout <= 1:
+        raise ValueError(f"batch_size: expected ≥ 1, got {batch_size}; context_dropout: expected 0…1, got {context_dropout}")
+    context_dim = state.net.config.get("context_dim")
+    if context_dim not in (None, len(images.classes)):
+        raise ValueError(f"images: the network takes contexts of width {context_dim}, got {len(images.classes)} classes")
+    device = next(state.net.parameters()).device
+    dtype = devices.compute_dtype(device, precision)
+    return _train(state, images.to(device), steps, batch_size, context_dropout, device, dtype)
+
+
+def _train(
+    state: TrainState, images: ImageSet, steps: int, batch_size: int, context_dropout: float, device: torch.device, dtype: torch.dtype
+) -> Iterator[TrainLog]:
+    with_context = state.net.config.get("context_dim") is not None
+    state.net.train()
+    while state.step < steps:
+        rng = step_generator(state.seed, state.step)
+        index = torch.randint(len(images), (batch_size,), generator=rng)
+        t = torch.randint(1, state.schedule.T + 1, (batch_size,), generator=rng).to(device)
+        eps = torch.randn(batch_size, *images.image_shape, generator=rng).to(device)
+        keep = (torch.rand(batch_size, 1, generator=rng) >= context_dropout).to(device)
+
+        x0 = images.pictures(index.to(device))
+        c = images.contexts(index.to(device)) * keep if with_context else None
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            prediction = state.net(add_noise(state.schedule, x0, t, eps), t, c)
+        loss = torch.nn.functional.mse_loss(prediction.float(), eps)
+
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(state.net.parameters(), 1.0)
+        lr = state.optimizer.param_groups[0]["lr"]
+        state.optimizer.step()
+        state.lr_schedule.step()
+        state.ema.update_parameters(state.net)
+        state.step += 1
+        yield TrainLog(state.step, loss.detach(), lr)
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The source of all random choices of one step of one run, the same on every machine."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+
+
+def save_checkpoint(path: str | Path, state: TrainState) -> None:
+    """Writes the whole run to one file: all of it, or nothing and an error."""
+    tensors = {"schedule.alpha_bar": state.schedule.alpha_bar}
+    plain = _without_tensors(state.state_dict(), "state", tensors)
+    write_tensors(path, "checkpoint", tensors, {"net": nets.describe(state.net), "classes": state.classes, "state": plain})
+
+
+def load_checkpoint(path: str | Path, state: TrainState | None = None) -> TrainState:
+    """Reads a run back: into `state`, which is checked against the file, or into a new one built from it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it isn't a whole checkpoint of ours, or belongs to another network or schedule.
+    """
+    tensors, meta = read_tensors(path, "checkpoint")
+    saved = _with_tensors(meta["state"], tensors)
+    schedule = Schedule(tensors["schedule.alpha_bar"])
+    if state is None:
+        classes = tuple(meta["classes"])
+        state = TrainState.create(nets.build(meta["net"]), schedule, steps=saved["counters"]["steps"], classes=classes)
+    if nets.describe(state.net) != meta["net"]:
+        raise ValueError(f"{path}: holds {meta['net']}, but the run at hand trains {nets.describe(state.net)}; build that net")
+    if not torch.equal(schedule.alpha_bar, state.schedule.alpha_bar):
+        raise ValueError(f"{path}: was trained with another schedule (T = {schedule.T}); build the run with that one")
+    if tuple(meta["classes"]) != state.classes:
+        raise ValueError(f"{path}: was trained on the classes {meta['classes']}, not {state.classes}; load that data set")
+    state.load_state_dict(saved)
+    return state
+
+
+def _without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """`value` as JSON can say it: its tensors go to the table `tensors`, under the path that led to them.
+
+    A dictionary becomes a list of pairs, since JSON would turn the optimizer's whole-number keys into words.
+    """
+    if isinstance(value, Tensor):
+        tensors[name] = value.detach().clone()  # safetensors refuses tensors that share memory
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {"pairs": [[key, _without_tensors(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_without_tensors(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]
+    return value
+
+
+def _with_tensors(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The inverse of `_without_tensors`; tuples come back as lists."""
+    if isinstance(value, dict):
+        if "tensor" in value:
+            return tensors[value["tensor"]]
+        return {key: _with_tensors(item, tensors) for key, item in value["pairs"]}
+    if isinstance(value, list):
+        return [_with_tensors(item, tensors) for item in value]
+    return value

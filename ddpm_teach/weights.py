@@ -1,0 +1,77 @@
+"""Trained weights that come with the course. Lesson 00 samples from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_teach import nets
+from ddpm_teach.files import read_tensors, write_tensors
+from ddpm_teach.paths import course_path
+from ddpm_teach.schedule import Schedule
+
+NAMES = ("sprites",)
+
+
+@dataclass(frozen=True, eq=False)
+class Pretrained:
+    """A trained network with all that is needed to sample from it.
+
+    Attributes:
+        net: in eval mode, in float32.
+        schedule: the one that it was trained with.
+        classes: the names of its classes, in the order of the context vector.
+        card: how it was trained, as Markdown.
+    """
+
+    net: nn.Module
+    schedule: Schedule
+    classes: tuple[str, ...]
+    card: str
+
+    def context(self, *names: str) -> Tensor:
+        """One-hot contexts (len(names), number of classes) of the classes with these names.
+
+        Raises:
+            ValueError: for an unknown class.
+        """
+        for name in names:
+            if name not in self.classes:
+                raise ValueError(f"class: unknown class {name!r}; known are {', '.join(self.classes)}")
+        return torch.eye(len(self.classes))[[self.classes.index(name) for name in names]]
+
+
+def load_pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained:
+    """Weights by name: "sprites".
+
+    Raises:
+        ValueError: for an unknown name, or a damaged file.
+    """
+    if name not in NAMES:
+        raise ValueError(f"name: no weights called {name!r}; known are {', '.join(NAMES)}")
+    net, meta = load_weights(course_path(f"data/weights/{name}.safetensors"))
+    card = course_path(f"data/weights/{name}.md").read_text(encoding="utf8")
+    return Pretrained(net.to(device), Schedule(torch.tensor(meta["alpha_bar"])), tuple(meta["classes"]), card)
+
+
+def save_weights(path: str | Path, net: nn.Module, schedule: Schedule, classes: tuple[str, ...], **meta: object) -> None:
+    """Writes a network in half precision, with its configuration, schedule and classes (and what `meta` adds)."""
+    tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
+    meta = {"net": nets.describe(net), "alpha_bar": schedule.alpha_bar.tolist(), "classes": list(classes), **meta}
+    write_tensors(path, "weights", tensors, meta)
+
+
+def load_weights(path: str | Path) -> tuple[nn.Module, dict]:
+    """The network in a file of `save_weights`, in float32 and eval mode, and the file's metadata.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it isn't a whole, undamaged file of `save_weights`.
+    """
+    tensors, meta = read_tensors(path, "weights")
+    net = nets.build(meta["net"])
+    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    return net.eval().requires_grad_(False), meta
