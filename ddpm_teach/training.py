@@ -62,6 +62,7 @@ class TrainState:
     ) -> TrainState:
         """A new run: Adam, a learning rate that falls linearly from `lr` to 0 at `steps`, EMA with warm-up."""
         device = next(net.parameters()).device
+        net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
         optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=device.type in ("cpu", "cuda"))
         lr_schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)
         ema = AveragedModel(net, multi_avg_fn=ema_with_warmup(ema_decay), use_buffers=True)
@@ -81,6 +82,10 @@ class TrainState:
         """The inverse of `state_dict`."""
         for part in ("net", "ema", "optimizer", "lr_schedule"):
             getattr(self, part).load_state_dict(state[part])
+        for parameter, moments in self.optimizer.state.items():  # the fused kernel wants them in the parameter's layout
+            for name, value in moments.items():
+                if value.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter).copy_(value)
         for name, value in state["counters"].items():
             setattr(self, name, value)
 
@@ -154,8 +159,9 @@ def _train(
 
         x0 = images.pictures(index.to(device))
         c = images.contexts(index.to(device)) * keep if with_context else None
+        xt = add_noise(state.schedule, x0, t, eps)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            prediction = state.net(add_noise(state.schedule, x0, t, eps), t, c)
+            prediction = state.net(xt.contiguous(memory_format=torch.channels_last), t, c)
         loss = torch.nn.functional.mse_loss(prediction.float(), eps)
 
         state.optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,138 @@
+"""Real programs: Debian's Chromium through Playwright, and JupyterLab on a free port of the loopback interface."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/apputils-extension:sessionDialogs": {"skipKernelRestartDialog": True},
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "browser: needs Chromium (on PATH, or named by the variable CHROMIUM)")
+
+
+class Lab:
+    """A JupyterLab server with settings and files of its own."""
+
+    def __init__(self, home: Path):
+        self.root, self.token = home / "root", secrets.token_hex(16)
+        for folder in (self.root, home / "app"):
+            folder.mkdir(parents=True)
+        (home / "app/overrides.json").write_text(json.dumps(SETTINGS))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+        env |= {name: str(home / name) for name in (*folders, "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR")}
+        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+        with open(home / "lab.log", "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
+                + ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+                + [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.root}"]
+                + [f"--LabApp.app_settings_dir={home / 'app'}", "--LabApp.extension_manager=readonly"],
+                env=env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.url = f"http://127.0.0.1:{port}"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                opener.open(f"{self.url}/api/status?token={self.token}", timeout=2).close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.close()
+                    raise RuntimeError((home / "lab.log").read_text()[-2000:]) from None
+                time.sleep(0.1)
+
+    def close(self):
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def open(self, page, notebook, name="lesson.ipynb"):
+        """The page with the notebook alone in it, its kernel started."""
+        import nbformat
+
+        nbformat.write(notebook, self.root / name)
+        page.goto(f"{self.url}/doc/tree/{name}?reset&token={self.token}")
+        page.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.sessionContext")
+        page.evaluate("""async () => {
+          await jupyterapp.restored;
+          const panel = jupyterapp.shell.currentWidget;
+          await panel.context.ready;
+          await panel.sessionContext.ready;
+        }""")
+
+    @staticmethod
+    def run_all(page):
+        """Restart and run all; fails for any cell's error."""
+        page.evaluate("async () => await jupyterapp.commands.execute('notebook:restart-run-all')")
+        errors = page.evaluate("""() => [...jupyterapp.shell.currentWidget.content.model.cells]
+          .filter(cell => cell.type === 'code').flatMap(cell => cell.outputs.toJSON())
+          .filter(output => output.output_type === 'error').map(error => `${error.ename}: ${error.evalue}`)""")
+        assert errors == []
+
+    @staticmethod
+    def shut_down(page):
+        page.evaluate("async () => await jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH, and the variable CHROMIUM names none")
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright isn't installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(chromium, tmp_path_factory):
+    pytest.importorskip("jupyterlab", reason="JupyterLab isn't installed")
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def new_page(chromium):
+    """Makes pages; a script's error on any of them fails the test."""
+    contexts, errors = [], []
+
+    def make(width=1200, height=1000, **options):
+        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, **options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert errors == []

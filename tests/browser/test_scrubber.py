@@ -1,0 +1,205 @@
+"""The scrubber where learners meet it: in JupyterLab, and on an exported page without kernel or network."""
+
+import re
+import statistics
+
+import nbformat
+import pytest
+import torch
+
+import ddpm_teach as ddpm
+from ddpm_teach.widgets import scrub
+
+pytestmark = pytest.mark.browser
+
+SOURCE = """
+import torch
+import ddpm_teach as ddpm
+from ddpm_teach.widgets import scrub
+
+def walk():  # towards eight sprites, with the denoiser that knows them
+    schedule = ddpm.linear()
+    sprites = ddpm.load("sprites").pictures(slice(0, 8))
+    rng = torch.Generator().manual_seed(0)
+    def denoiser(x, t):
+        return ddpm.Estimate(sprites, (x - schedule.signal_rate(t, x) * sprites) / schedule.noise_rate(t, x))
+    step = ddpm.ddim_step(denoiser, schedule)
+    return list(ddpm.walk(step, torch.randn(sprites.shape, generator=rng), ddpm.trailing(1000, 50)))
+
+scrub(walk(), ddpm.linear())
+"""
+PIXELS = """canvas => { let hash = 0;
+  const ctx = canvas.getContext('2d');
+  for (const v of ctx.getImageData(0, 0, canvas.width, canvas.height).data) hash = (hash * 31 + v) | 0;
+  return hash; }"""
+# From the key's own time stamp until the changed pixels can be read back.
+LATENCY = """root => {
+  const canvas = root.querySelector('canvas'), ctx = canvas.getContext('2d');
+  let pressed;
+  window.latencies = [];
+  document.addEventListener('keydown', event => { pressed = event.timeStamp; }, true);
+  new MutationObserver(() => {
+    ctx.getImageData(0, 0, canvas.width, canvas.height);
+    window.latencies.push(performance.now() - pressed);
+  }).observe(root, {attributeFilter: ['data-index']});
+}"""
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    space = {}
+    exec(SOURCE.replace("\nscrub(", "\nresult = scrub("), space)
+    return space["result"]._repr_mimebundle_()
+
+
+def notebook(bundle):
+    output = nbformat.v4.new_output("execute_result", bundle, execution_count=1)
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SOURCE, outputs=[output], execution_count=1)])
+
+
+@pytest.fixture
+def exported(new_page, bundle, tmp_path):
+    """Opens the notebook's export from file://, the network refused: (page, the scrubber)."""
+    exporter = pytest.importorskip("nbconvert").HTMLExporter()
+
+    def open_export(width=1200, twice=False, **options):
+        lesson = notebook(bundle)
+        if twice:
+            lesson.cells *= 2
+        path = tmp_path / "lesson.html"
+        path.write_text(exporter.from_notebook_node(lesson)[0], encoding="utf-8")
+        page = new_page(width, **options)
+        page.route(re.compile("^(?!file:|data:|blob:)"), lambda route: route.abort())
+        page.goto(path.as_uri())
+        return page, film(page)
+
+    return open_export
+
+
+def film(page):
+    root = page.locator(".ddpm-scrub[data-ready]").first
+    root.wait_for()
+    root.scroll_into_view_if_needed()
+    return root
+
+
+def pixels(root):
+    return [canvas.evaluate(PIXELS) for canvas in root.locator("canvas").all()]
+
+
+def label(root):
+    return root.locator(".label").text_content()
+
+
+def check_keys(root):
+    """From the first frame on: to the right, back again, to the ends."""
+    slider = root.locator("input")
+    slider.focus()
+    first = pixels(root)
+    seen = [first]
+    for _ in range(5):
+        slider.press("ArrowRight")
+        seen.append(pixels(root))
+    assert len({x for x, _ in seen}) == 6
+    assert label(root).startswith("t = 900 · ᾱ = ")
+    assert slider.get_attribute("aria-valuetext") == f"{label(root)}, frame 6 of 51"
+    for before in reversed(seen[:-1]):
+        slider.press("ArrowLeft")
+        assert pixels(root) == before
+    slider.press("End")
+    assert label(root) == "t = 0 · ᾱ = 1.0000 · SNR +∞ dB"
+    assert len(set(pixels(root))) == 1  # x_0 is its own estimate
+    slider.press("ArrowRight")
+    assert root.get_attribute("data-index") == "50"
+    slider.press("Home")
+    assert pixels(root) == first
+    assert root.locator("canvas").nth(1).get_attribute("aria-label").endswith("no estimate yet")
+
+
+def test_exported_page_without_network(exported):
+    _, root = exported()
+    check_keys(root)
+
+
+def test_play_pause_speed_and_loop(exported):
+    page, root = exported()
+    root.get_by_role("button", name="speed 1×").click()
+    root.get_by_role("button", name="speed 2×").click()
+    root.get_by_role("button", name="play").click()
+    page.wait_for_function("root => root.dataset.index > 3", arg=root.element_handle())
+    root.get_by_role("button", name="pause").click()
+    stopped = root.get_attribute("data-index")
+    page.wait_for_timeout(200)
+    assert root.get_attribute("data-index") == stopped
+
+    root.locator("input").press("End")
+    root.locator("input").press("ArrowLeft")
+    root.locator("input").press(" ")
+    root.get_by_role("button", name="play").wait_for()  # stopped by itself
+    assert root.get_attribute("data-index") == "50"
+
+    root.get_by_role("button", name="loop").click()
+    root.locator("input").press("ArrowLeft")
+    root.locator("input").press(" ")
+    page.wait_for_function("root => root.dataset.index < 40", arg=root.element_handle())
+    root.get_by_role("button", name="pause").click()
+
+
+def test_the_same_output_twice_on_a_page(exported):
+    page, root = exported(twice=True)
+    assert page.locator(".ddpm-scrub[data-ready]").count() == 2
+    root.locator("input").press("End")
+    assert [page.locator(".ddpm-scrub").nth(i).get_attribute("data-index") for i in (0, 1)] == ["50", "0"]
+
+
+def test_fits_a_phone_and_follows_the_finger(exported):
+    page, root = exported(390, has_touch=True, device_scale_factor=3)
+    box = root.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    for canvas in root.locator("canvas").all():
+        times = canvas.evaluate("c => c.getBoundingClientRect().width / c.width * devicePixelRatio")
+        assert times == pytest.approx(round(times), abs=1e-3)
+    place = root.locator(".curve").bounding_box()
+    page.touchscreen.tap(place["x"] + place["width"] / 2, place["y"] + 20)
+    assert root.get_attribute("data-index") == "25"
+
+
+def test_a_script_in_a_title_stays_text(new_page, tmp_path):
+    evil = "</script><script>window.evil = 1</script><b>"
+    frames = [ddpm.Frame(t, torch.zeros(1, 1, 4, 4)) for t in (2, 1)]
+    (tmp_path / "page.html").write_text("<!doctype html><meta charset=utf-8>" + scrub(frames, titles=[evil]).html())
+    page = new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    assert film(page).locator("figcaption").text_content() == evil
+    assert page.evaluate("window.evil") is None
+
+
+def test_jupyterlab(lab, new_page, bundle):
+    page = new_page()
+    lab.open(page, notebook(bundle))
+    try:
+        still = page.locator(".jp-OutputArea img").first  # not yet trusted: scripts are stripped
+        still.wait_for()
+        assert still.get_attribute("alt") == bundle["text/plain"]
+        assert page.locator(".ddpm-scrub").count() == 0
+
+        lab.run_all(page)
+        root = film(page)
+        page.keyboard.press("Escape")  # command mode
+        check_keys(root)
+        assert page.locator(".jp-Cell").count() == 1  # no key made or deleted a cell
+
+        sent = []
+        page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+        page.on("request", lambda request: sent.append(request.url))
+        root.evaluate(LATENCY)
+        root.locator("input").focus()
+        for _ in range(30):
+            page.keyboard.press("ArrowRight")
+            page.wait_for_timeout(30)
+        latencies = page.evaluate("window.latencies")
+        assert len(latencies) == 30
+        assert statistics.median(latencies) <= 10
+        assert sent == []
+    finally:
+        lab.shut_down(page)

@@ -1,0 +1,202 @@
+"""Helpers of the tests: small exact worlds in which the right answer is known in closed form."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ddpm_teach.data import ImageSet
+from ddpm_teach.schedule import Schedule, from_betas
+
+
+_REDRAW = "import sys, numpy, make_sprites; numpy.savez(sys.argv[1], **make_sprites.make(0))"
+_SPRITES = Path(__file__).parents[1] / "data" / "sprites"
+_redrawing = pytest.StashKey[subprocess.Popen]()
+_folder = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for the redrawn sprites comes last: they are drawn meanwhile, on another core."""
+    items.sort(key=lambda item: "redrawn_sprites" in getattr(item, "fixturenames", ()))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    needed = any("redrawn_sprites" in getattr(item, "fixturenames", ()) for item in session.items)
+    if needed and not session.config.option.collectonly and (_SPRITES / "make_sprites.py").exists():
+        folder = session.config.stash[_folder] = tempfile.TemporaryDirectory(prefix="redrawn-sprites-")
+        session.config.stash[_redrawing] = subprocess.Popen(
+            [sys.executable, "-c", _REDRAW, os.path.join(folder.name, "sprites.npz")],
+            env=os.environ | {"PYTHONPATH": str(_SPRITES), "PYTHONDONTWRITEBYTECODE": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _redrawing in config.stash:
+        config.stash[_redrawing].kill()
+        config.stash[_redrawing].communicate()
+        config.stash[_folder].cleanup()
+
+
+@pytest.fixture
+def redrawn_sprites(request: pytest.FixtureRequest) -> Path:
+    """The path of a fresh, uncompressed sprites.npz, drawn by the script with seed 0 while the other tests ran."""
+    if _redrawing not in request.config.stash:
+        pytest.skip("the script that draws the sprites is not in this installation, only the sprites are")
+    _, errors = request.config.stash[_redrawing].communicate()
+    assert request.config.stash[_redrawing].returncode == 0, errors
+    return Path(request.config.stash[_folder].name) / "sprites.npz"
+
+
+@pytest.fixture(autouse=True)
+def _fixed_global_generator() -> None:
+    """Every test draws the same numbers, alone or in company."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def strong() -> Schedule:
+    """Twenty big steps, so that every mistake in a coefficient is big as well; ᾱ_20 = 0.0002."""
+    return from_betas(torch.linspace(0.05, 0.6, 20, dtype=torch.float64))
+
+
+class CountingNet:
+    """A network that notes its calls: (x, t, c) of each one. Its answer is `answer(x, t, c)`."""
+
+    def __init__(self, answer: Callable[..., Tensor] | None = None) -> None:
+        self.answer = answer or (lambda x, t, c: torch.zeros_like(x))
+        self.calls: list[tuple[Tensor, Tensor, Tensor | None]] = []
+
+    def __call__(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        self.calls.append((x, t, c))
+        return self.answer(x, t, c)
+
+
+@pytest.fixture
+def counting() -> type[CountingNet]:
+    return CountingNet
+
+
+class ToyNet(nn.Module):
+    """A module with the parts that behave differently in training: dropout and BatchNorm."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 3, padding=1)
+        self.norm = nn.BatchNorm2d(1)
+        self.drop = nn.Dropout(0.5)
+        self.modes: list[bool] = []
+        self.fails_at = fails_at
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        if len(self.modes) == self.fails_at:
+            raise RuntimeError("the planted failure")
+        self.modes.append(self.training)
+        return torch.tanh(self.drop(self.norm(self.conv(x)))) + (t.to(x.dtype) / 1000).reshape(-1, 1, 1, 1)
+
+
+@pytest.fixture
+def toy_net() -> type[ToyNet]:
+    return ToyNet
+
+
+@pytest.fixture
+def smooth_net() -> Callable[..., Tensor]:
+    """A smooth, deterministic stand-in for a network, different at every time and pixel."""
+
+    def net(x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        time = t.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+        return 0.7 * torch.sin(1.3 * x + time / 17) + 0.2 * x.flip(-1) + 0.1
+
+    return net
+
+
+@pytest.fixture
+def gaussian_net() -> Callable[..., Callable[..., Tensor]]:
+    """gaussian_net(schedule, mean, std): the best noise predictor when the data are N(mean, std²).
+
+    (x_0, ε, x_t) are jointly normal, so E[ε | x_t] = √(1 - ᾱ) (x_t - √ᾱ mean) / (ᾱ std² + 1 - ᾱ). std = 0 is one point.
+    """
+
+    def make(schedule: Schedule, mean: float | Tensor = 0.0, std: float = 0.0) -> Callable[..., Tensor]:
+        def net(x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+            ab = schedule.alpha_bar[t].to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+            return (1 - ab).sqrt() * (x - ab.sqrt() * mean) / (ab * std**2 + 1 - ab)
+
+        return net
+
+    return make
+
+
+@pytest.fixture
+def untouched() -> Callable[[], contextlib.AbstractContextManager]:
+    """`with untouched():` fails if the global generator is drawn from or seeded inside."""
+
+    @contextlib.contextmanager
+    def guard() -> Iterator[None]:
+        before = torch.get_rng_state()
+        yield
+        assert torch.equal(torch.get_rng_state(), before), "the global generator was used"
+
+    return guard
+
+
+@pytest.fixture
+def toy_images() -> ImageSet:
+    """Two classes, 16×16, one channel: 0 is dark on the left, 1 is dark on the right, each with some noise."""
+    rng = torch.Generator().manual_seed(5)
+    labels = torch.arange(24) % 2
+    images = torch.randint(180, 256, (24, 1, 16, 16), generator=rng)
+    images[labels == 0, :, :, :8] -= 150
+    images[labels == 1, :, :, 8:] -= 150
+    return ImageSet(images.to(torch.uint8), labels, ("left", "right"))
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Refuses every connection at once, as a machine without network does. The list notes the attempts."""
+    import socket
+    import urllib.error
+    import urllib.request
+
+    attempts: list[str] = []
+
+    def refuse(*args: object, **options: object) -> None:
+        attempts.append(str(args[:1]))
+        raise urllib.error.URLError("the tests have no network")
+
+    def refuse_socket(*args: object, **options: object) -> None:
+        attempts.append(str(args[1:2]))
+        raise OSError("the tests have no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(urllib.request, "urlretrieve", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse_socket)
+    monkeypatch.setattr(socket, "create_connection", refuse_socket)
+    return attempts
+
+
+@pytest.fixture
+def monte_carlo() -> Callable[..., None]:
+    """monte_carlo(draws, mean, variance): both agree within five standard errors of n independent normal draws.
+
+    The standard error of the mean is √(variance/n), that of the variance is variance · √(2/n).
+    """
+
+    def check(draws: Tensor, mean: float, variance: float) -> None:
+        n = draws.numel()
+        assert abs(draws.mean().item() - mean) < 5 * math.sqrt(variance / n)
+        assert abs(draws.var().item() - variance) < 5 * variance * math.sqrt(2 / n)
+
+    return check

@@ -1,0 +1,204 @@
+"""What a learner reads when something is wrong: one sentence that names the argument, what came, and the remedy.
+
+Run without jaxtyping's import hook, which would answer first.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ddpm_teach import data, denoise, devices, files, forward, nets, pictures, sampling, schedule, training, weights
+from ddpm_teach.data import ImageSet
+from ddpm_teach.nets import ContextUNet
+
+pytestmark = pytest.mark.skipif(
+    hasattr(schedule.check_time, "__wrapped__"),
+    reason="jaxtyping's import hook is on and speaks before our own messages do; run this file without it",
+)
+
+S = schedule.from_betas(torch.linspace(0.05, 0.6, 20))
+X, T3 = torch.zeros(3, 1, 16, 16), torch.tensor([1, 2, 3])
+
+
+def nobody(*args: object) -> torch.Tensor:
+    raise AssertionError("computed before the check")
+
+
+def net(**options) -> ContextUNet:
+    """A real network in which the first layer must not be reached."""
+    made = ContextUNet(**{"channels": 1, "features": 8, "context_dim": 5, "size": 16, "T": 20, **options})
+    made.stem.forward = nobody
+    return made
+
+
+def images(classes: int = 5, channels: int = 1, size: int = 16) -> ImageSet:
+    names = tuple(f"class {i}" for i in range(classes))
+    return ImageSet(torch.zeros(4, channels, size, size, dtype=torch.uint8), torch.zeros(4, dtype=torch.long), names)
+
+
+def run(classes: tuple = ()) -> training.TrainState:
+    return training.TrainState.create(net(), S, steps=3, classes=classes)
+
+
+def pretrained() -> weights.Pretrained:
+    return weights.Pretrained(net(), S, ("hero", "monster"), "")
+
+
+GUIDED = denoise.guided(nobody, torch.zeros(3, 5), 2.0)
+DDIM = sampling.ddim_step(denoise.from_eps(nobody, S), S)
+DDPM = sampling.ddpm_step(denoise.from_eps(nobody, S), S)
+
+# id: (the call, the error, what its message must hold: the argument first, then what came, then the way out)
+CASES = {
+    # unknown names list the known ones
+    "data set": (lambda: data.load("svhn"), ValueError, ["name: ", "'svhn'", "sprites", "mnist", "fashion_mnist", "cifar10"]),
+    "split": (lambda: data.load("sprites", "val"), ValueError, ["split: ", "'val'", "train", "test"]),
+    "weights": (lambda: weights.load_pretrained("faces"), ValueError, ["name: ", "'faces'", "sprites"]),
+    "class": (lambda: pretrained().context("hero", "food"), ValueError, ["class: ", "'food'", "hero, monster"]),
+    "net": (lambda: nets.build({"name": "VGG", "config": {}}), ValueError, ["name: ", "'VGG'", "ContextUNet"]),
+    "variance": (lambda: sampling.ddpm_step(nobody, S, "small"), ValueError, ["variance: ", "'small'", "beta", "posterior"]),
+    "precision": (
+        lambda: sampling.sample(net(), S, X.shape, steps=2, precision="half"),
+        ValueError,
+        ["precision: ", "'half'", "auto", "float32", "bfloat16"],
+    ),
+    # pictures, times and contexts at the network
+    "channels": (lambda: net()(X.expand(3, 3, 16, 16), T3), ValueError, ["x: ", "1 channels", "(3, 3, 16, 16)", "channels=3"]),
+    "no batch": (lambda: net()(X[0], T3), ValueError, ["x: ", "(1, 16, 16)", "(b, 1, 16, 16)"]),
+    "size": (lambda: net()(torch.zeros(3, 1, 28, 28), T3), ValueError, ["x: ", "16×16", "28×28", "size="]),
+    "not square": (lambda: net()(torch.zeros(3, 1, 16, 20), T3), ValueError, ["x: ", "16×16", "16×20"]),
+    "t too small": (lambda: net()(X, T3 - 1), ValueError, ["t: ", "1…20", "from 0 to 2"]),
+    "t too large": (lambda: net()(X, T3 + 20), ValueError, ["t: ", "1…20", "from 21 to 23"]),
+    "t float": (lambda: net()(X, T3.float()), TypeError, ["t: ", "torch.float32", "t.long()"]),
+    "t bool": (lambda: net()(X, T3 > 1), TypeError, ["t: ", "torch.bool", "long"]),
+    "t int": (lambda: net()(X, 3), ValueError, ["t: ", "got 3", "torch.full"]),
+    "t number": (lambda: net()(X, T3[:2]), ValueError, ["t: ", "(3,)", "got (2,)"]),
+    "context width": (lambda: net()(X, T3, torch.zeros(3, 4)), ValueError, ["c: ", "width 5", "(3, 4)", "one_hot"]),
+    "context number": (lambda: net()(X, T3, torch.zeros(1, 5)), ValueError, ["c: ", "(3, 5)", "(1, 5)"]),
+    "context labels": (lambda: net()(X, T3, torch.tensor([0, 1, 2])), ValueError, ["c: ", "(3,)", "one_hot"]),
+    "context list": (lambda: net()(X, T3, [0, 1, 2]), (ValueError, TypeError), ["c: "]),
+    "picture bytes": (lambda: net()(X.to(torch.uint8), T3), (ValueError, TypeError), ["x: ", "uint8"]),
+    "net size": (lambda: ContextUNet(size=18), ValueError, ["size: ", "18", "16, 20, 24, 28 or 32", "pad"]),
+    "net features": (lambda: ContextUNet(features=10), ValueError, ["features: ", "10", "multiple of 8"]),
+    # times elsewhere
+    "int t": (lambda: forward.add_noise(S, X, 21, X), ValueError, ["t: ", "0…20", "got 21"]),
+    "bool t": (lambda: forward.add_noise(S, X, True, X), TypeError, ["t: ", "True", "int(t)"]),
+    "float t": (lambda: forward.add_noise(S, X, 2.5, X), TypeError, ["t: ", "2.5", "int(t)"]),
+    "tensor t": (lambda: forward.add_noise(S, X, T3 + 18, X), ValueError, ["t: ", "0…20", "from 19 to 21"]),
+    "many t, one x": (lambda: forward.add_noise(S, X[:1], T3, X[:1]), ValueError, ["t: ", "3"]),
+    "wrong number of t": (lambda: forward.add_noise(S, X, T3[:2], X), ValueError, ["t: ", "2"]),
+    "wrong number of t in a denoiser": (lambda: denoise.from_eps(nobody, S)(X, T3[:2]), ValueError, ["t: ", "2"]),
+    "eps shape": (lambda: forward.add_noise(S, X, 1, X[:1]), ValueError, ["eps: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"]),
+    "posterior t": (lambda: forward.posterior(S, X, X, 0), ValueError, ["t: ", "1…20", "got 0"]),
+    "posterior tensor t": (lambda: forward.posterior(S, X, X, T3), (ValueError, TypeError), ["t: ", "int"]),
+    "posterior s": (lambda: forward.posterior(S, X, X, 5, 7), ValueError, ["s: ", "0…4", "got 7"]),
+    "step t": (lambda: DDIM(X, 21, 3), ValueError, ["t: ", "1…20", "21"]),
+    "step s": (lambda: DDPM(X, 5, 5), ValueError, ["s: ", "0…4", "got 5"]),
+    "step s negative": (lambda: DDPM(X, 5, -1), ValueError, ["s: ", "got -1"]),
+    "step tensor t": (lambda: DDIM(X, T3, 0), (ValueError, TypeError), ["t: ", "int"]),
+    "walk floats": (lambda: sampling.walk(nobody, X, [2.0, 0.0]), TypeError, ["times: ", "2.0", "whole"]),
+    "walk negative": (lambda: sampling.walk(nobody, X, [20, -1]), ValueError, ["times: ", "-1", "none negative"]),
+    "walk nowhere": (lambda: sampling.walk(nobody, X, []), ValueError, ["times: ", "at least one"]),
+    "every": (lambda: sampling.every([], 0), ValueError, ["n: ", "≥ 1", "got 0"]),
+    # numbers
+    "eta negative": (lambda: sampling.ddim_step(nobody, S, -0.1), ValueError, ["eta: ", "[0, 1]", "-0.1"]),
+    "eta large": (lambda: sampling.ddim_step(nobody, S, 1.5), ValueError, ["eta: ", "[0, 1]", "1.5"]),
+    "eta nan": (lambda: sampling.ddim_step(nobody, S, math.nan), ValueError, ["eta: ", "[0, 1]", "nan"]),
+    "sample eta": (lambda: sampling.sample(net(), S, X.shape, steps=2, eta=2.0), ValueError, ["eta: ", "[0, 1]", "2.0"]),
+    "temperature": (lambda: sampling.ddpm_step(nobody, S, temperature=-1.0), ValueError, ["temperature: ", "-1.0"]),
+    "steps 0": (lambda: sampling.trailing(20, 0), ValueError, ["steps: ", "1…20", "got 0"]),
+    "steps > T": (lambda: sampling.trailing(20, 21), ValueError, ["steps: ", "1…20", "got 21"]),
+    "sample steps 0": (lambda: sampling.sample(net(), S, X.shape, steps=0), ValueError, ["steps: ", "1…20", "got 0"]),
+    "sample steps > T": (lambda: sampling.sample(net(), S, X.shape), ValueError, ["steps: ", "1…20", "got 50"]),
+    "scale nan": (lambda: denoise.guided(nobody, torch.zeros(1, 5), math.nan), ValueError, ["scale: ", "finite", "nan"]),
+    "limit": (lambda: denoise.clipped(nobody, S, 0.0), ValueError, ["limit: ", "positive", "0.0"]),
+    # contexts and guidance
+    "guidance of nothing": (
+        lambda: sampling.sample(net(), S, X.shape, steps=2, guidance_scale=3.0),
+        ValueError,
+        ["guidance_scale: ", "3.0", "context="],
+    ),
+    "null": (
+        lambda: denoise.guided(nobody, torch.zeros(1, 5), 2.0, torch.zeros(1, 4)),
+        ValueError,
+        ["null: ", "(5,)", "(4,)"],
+    ),
+    "contexts": (lambda: GUIDED(X[:2], T3[:2]), ValueError, ["context: ", "1 or 2", "got 3"]),
+    "context twice": (lambda: GUIDED(X, T3, torch.zeros(3, 5)), ValueError, ["c: ", "guided"]),
+    "sample context width": (
+        lambda: sampling.sample(net(), S, X.shape, steps=2, context=torch.zeros(1, 4), guidance_scale=2.0),
+        ValueError,
+        ["c: ", "width 5", "4)"],
+    ),
+    "sample channels": (lambda: sampling.sample(net(), S, (3, 3, 16, 16), steps=2), ValueError, ["x: ", "(3, 3, 16, 16)"]),
+    "sample schedule": (
+        lambda: sampling.sample(net(T=1000), S, X.shape, steps=2),
+        ValueError,
+        ["schedule: ", "20", "1000"],
+    ),
+    # schedules
+    "table": (lambda: schedule.Schedule(torch.tensor([0.9, 0.5])), ValueError, ["alpha_bar: ", "start at 1"]),
+    "table shape": (lambda: schedule.Schedule(torch.ones(1, 2)), ValueError, ["alpha_bar: ", "(T + 1,)", "(1, 2)"]),
+    "betas": (lambda: schedule.from_betas(torch.tensor([0.1, 1.0])), ValueError, ["betas: ", "between 0 and 1"]),
+    "T": (lambda: schedule.linear(0), ValueError, ["T: ", "≥ 1", "got 0"]),
+    "no signal": (
+        lambda: denoise.from_eps(nobody, schedule.Schedule(torch.tensor([1.0, 0.5, 0.0])))(X, 2),
+        ValueError,
+        ["t: ", "alpha_bar[2] = 0", "start at 1"],
+    ),
+    # training
+    "training channels": (
+        lambda: training.train(run(), images(channels=3)),
+        ValueError,
+        ["images: ", "(1, 16, 16)", "(3, 16, 16)", "load"],
+    ),
+    "training size": (lambda: training.train(run(), images(size=28)), ValueError, ["images: ", "(1, 28, 28)", "size="]),
+    "training classes": (lambda: training.train(run(), images(classes=3)), ValueError, ["images: ", "width 5", "3 classes"]),
+    "batch size": (lambda: training.train(run(), images(), batch_size=0), ValueError, ["batch_size: ", "≥ 1", "got 0"]),
+    "dropout": (lambda: training.train(run(), images(), context_dropout=2.0), ValueError, ["context_dropout: ", "0…1", "2.0"]),
+    "training precision": (lambda: training.train(run(), images(), precision="16"), ValueError, ["precision: ", "'16'"]),
+    # the rest
+    "pad": (lambda: data.load("sprites", "test", size=8), ValueError, ["size: ", "16", "padded", "got 8"]),
+    "film": (lambda: pictures.save_gif([], "never.gif"), ValueError, ["batches: ", "at least one"]),
+    "device precision": (lambda: devices.compute_dtype(torch.device("cpu"), ""), ValueError, ["precision: ", "''"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_is_told_in_one_sentence_before_any_computation(case):
+    """`nobody` stands where a computation would begin; it would raise an AssertionError, which is no ValueError."""
+    call, kind, words = CASES[case]
+    with pytest.raises(kind) as error:
+        call()
+    message = str(error.value)
+    assert type(error.value) in (ValueError, TypeError), "our own, not torch's"
+    assert words[0] in message and (message.startswith(words[0]) or words[0] in ("context_dropout: ",))
+    assert [word for word in words if word not in message] == []
+    assert "\n" not in message and len(message) < 300
+
+
+def test_a_damaged_file_is_told_with_its_path_and_a_way_out(tmp_path):
+    path = tmp_path / "file"
+    files.write_tensors(path, "weights", {"a": torch.zeros(3)}, {})
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError) as error:
+        files.read_tensors(path, "weights")
+    message = str(error.value)
+    assert message.startswith(f"{path}: ") and "damaged or cut off" in message and "restore it" in message
+
+
+def test_the_warning_about_a_short_schedule_points_at_the_line_that_asked_for_it():
+    with pytest.warns(UserWarning) as caught:
+        schedule.linear(200)
+    assert (caught[0].filename, "linear(200)" in line_of(caught[0])) == (__file__, True)
+    with pytest.warns(UserWarning) as caught:
+        schedule.from_betas(torch.full((3,), 0.1))
+    assert (caught[0].filename, "from_betas(" in line_of(caught[0])) == (__file__, True)
+
+
+def line_of(warning) -> str:
+    with open(warning.filename, encoding="utf8") as file:
+        return file.readlines()[warning.lineno - 1]

@@ -1,0 +1,85 @@
+"""Pictures on disk: clamped, never stretched, and readable by others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ddpm_teach.pictures import save_gif, save_png, tile, to_image, to_uint8
+
+
+def test_every_byte_survives_the_way_there_and_back():
+    """0…255 → [-1, 1] → 0…255 is the identity: data.pictures and to_uint8 are inverse."""
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    assert np.array_equal(to_uint8(pixels.float() / 127.5 - 1)[0, ..., 0], pixels[0, 0].numpy())
+
+
+def test_values_outside_are_clamped_and_never_stretched():
+    """Stretching to a picture's own minimum and maximum would hide saturation, and divide by zero on a flat one."""
+    x = torch.tensor([-9.0, -1.0, 0.5, 1.0, 9.0, float("inf"), float("-inf"), float("nan")]).reshape(1, 1, 2, 4)
+    assert to_uint8(x).flatten().tolist() == [0, 0, 191, 255, 255, 255, 0, 128]
+    flat = torch.full((1, 1, 4, 4), 0.2)
+    assert np.unique(to_uint8(flat)).tolist() == [153]  # 1.2 · 127.5
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7), (2, 3, 5, 7), (4, 2, 1, 5, 7)])
+def test_channels_go_last_and_the_rest_stays(shape):
+    x = torch.rand(shape) * 2 - 1
+    pixels = to_uint8(x.bfloat16().requires_grad_())
+    assert pixels.shape == (*shape[:-3], *shape[-2:], shape[-3]) and pixels.dtype == np.uint8
+    c = shape[-3] - 1
+    assert abs(float(pixels[..., 2, 3, c].flat[0]) - (float(x[..., c, 2, 3].flatten()[0]) + 1) * 127.5) <= 1
+
+
+@pytest.mark.parametrize(
+    ("n", "columns", "rows_columns"), [(1, None, (1, 1)), (6, None, (2, 3)), (6, 2, (3, 2)), (5, 4, (2, 4))]
+)
+@pytest.mark.parametrize("gap", [0, 1, 3])
+def test_tiles_stand_row_by_row(n, columns, rows_columns, gap):
+    x = torch.linspace(-1, 1, n).reshape(n, 1, 1, 1).expand(n, 3, 2, 4).contiguous()
+    sheet, (rows, columns) = tile(x, columns, gap), rows_columns
+    assert sheet.shape == (rows * (2 + gap) + gap, columns * (4 + gap) + gap, 3)
+    values = to_uint8(x)[:, 0, 0, 0]
+    background = np.ones(sheet.shape[:2], bool)
+    for i in range(n):
+        top, left = gap + i // columns * (2 + gap), gap + i % columns * (4 + gap)
+        assert (sheet[top : top + 2, left : left + 4] == values[i]).all()
+        background[top : top + 2, left : left + 4] = False
+    assert (sheet[background] == 230).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_png_holds_the_tiles_pixel_by_pixel(tmp_path, channels):
+    x = torch.rand(4, channels, 5, 6) * 2 - 1
+    save_png(x, tmp_path / "new" / "sheet.png", columns=2, scale=3)
+    with Image.open(tmp_path / "new" / "sheet.png") as image:
+        assert image.format == "PNG" and image.mode == {1: "L", 3: "RGB"}[channels]
+        pixels = np.asarray(image).reshape(image.height, image.width, channels)
+    assert np.array_equal(pixels[1::3, 1::3], tile(x, 2)) and pixels.shape[0] == 3 * tile(x, 2).shape[0]
+
+
+def test_an_enlarged_picture_keeps_hard_edges():
+    image = to_image(np.array([[[0], [255]]], np.uint8), scale=4)
+    assert image.size == (8, 4) and sorted(set(np.asarray(image).flat)) == [0, 255]
+
+
+def test_a_gif_shows_every_frame_and_rests_on_the_last(tmp_path):
+    batches = [torch.full((2, 3, 4, 4), value) for value in (-1.0, -0.3, 0.4, 1.0)]
+    save_gif(iter(batches), tmp_path / "film.gif", milliseconds=50, hold=1000)
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 4 and film.info["loop"] == 0
+        durations, values = [], []
+        for i in range(4):
+            film.seek(i)
+            durations.append(film.info["duration"])
+            values.append(np.asarray(film.convert("RGB"))[8, 8, 0])
+    assert durations == [50, 50, 50, 1000]
+    assert np.allclose(values, [to_uint8(batch)[0, 0, 0, 0] for batch in batches], atol=3)  # 256 colours for all
+
+
+def test_a_film_without_frames_is_refused_and_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="batches: "):
+        save_gif([], tmp_path / "film.gif")
+    assert not (tmp_path / "film.gif").exists()
