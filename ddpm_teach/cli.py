@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"ddpm-teach: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("ddpm-teach: interrupted", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,7 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     lab = commands.add_parser("lab", help="open the course in JupyterLab (also without any command)")
-    lab.add_argument("--folder", type=Path, default=Path("my-lessons"), help="your copy of the lessons (default: %(default)s)")
+    lab.add_argument(
+        "--folder", type=Path, default=Path("my-lessons"), help="your copy of the lessons (default: %(default)s)"
+    )
     lab.epilog = "All other options go to JupyterLab: --no-browser, --port 8890, …"
     lab.set_defaults(run=run_lab)
 
@@ -55,14 +60,18 @@ def _parser() -> argparse.ArgumentParser:
 
     sample = commands.add_parser("sample", help="draw pictures from trained weights")
     sample.add_argument("weights", help="sprites, or a checkpoint such as runs/mnist/last.pt")
-    sample.add_argument("--context", action="append", metavar="CLASS", help="a class; repeat for several (default: all)")
+    sample.add_argument(
+        "--context", action="append", metavar="CLASS", help="a class; repeat for several (default: all)"
+    )
     sample.add_argument("--n", type=int, default=8, help="pictures of each class (default: %(default)s)")
     sample.add_argument("--steps", type=int, default=50, help="DDIM steps (default: %(default)s)")
     sample.add_argument("--eta", type=float, default=0.0, help="0 is DDIM, 1 is DDPM (default: %(default)s)")
     sample.add_argument("--guidance", type=float, default=2.0, help="guidance scale (default: %(default)s)")
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--device", help="cpu, cuda, mps (default: the fastest at hand)")
-    sample.add_argument("--png", type=Path, help="where to write the pictures (default: samples.png, unless --gif is given)")
+    sample.add_argument(
+        "--png", type=Path, help="where to write the pictures (default: samples.png, unless --gif is given)"
+    )
     sample.add_argument("--gif", type=Path, help="where to write the film of the sampling")
     sample.set_defaults(run=run_sample)
 
@@ -179,4 +188,6 @@ def _device(name: str | None):
         torch.empty(0, device=name)
         return torch.device(name)
     except (RuntimeError, AssertionError):
-        raise ValueError(f"--device: {name!r} isn't available here; leave the option out to use {pick_device()}") from None
+        raise ValueError(
+            f"--device: {name!r} isn't available here; leave the option out to use {pick_device()}"
+        ) from None

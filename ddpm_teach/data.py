@@ -126,9 +126,9 @@ def _download(make: type, name: str, root: Path) -> None:
             os.replace(file, place)
     except (OSError, RuntimeError) as error:
         raise FileNotFoundError(
-            f"{name}: not found in {root}, and the download failed ({type(error).__name__}): set DDPM_TEACH_DATA to a folder"
-            f" that holds {TORCHVISION[name]} as torchvision stores it, or download it on another machine and copy it to"
-            f' {root}, or use the embedded "sprites"'
+            f"{name}: not found in {root}, and the download failed ({type(error).__name__}): set DDPM_TEACH_DATA to a"
+            f" folder with {TORCHVISION[name]} as torchvision stores it, or download it on another machine and copy it"
+            f' to {root}, or use the embedded "sprites"'
         ) from None
     finally:
         socket.setdefaulttimeout(timeout)
@@ -139,7 +139,9 @@ def _download(make: type, name: str, root: Path) -> None:
 def _padded(images: ImageSet, size: int, background: int) -> ImageSet:
     height, width = images.image_shape[1:]
     if size < max(height, width):
-        raise ValueError(f"size: expected at least {max(height, width)} (pictures are padded, never shrunk), got {size}")
+        raise ValueError(
+            f"size: expected at least {max(height, width)} (pictures are padded, never shrunk), got {size}"
+        )
     left, top = (size - width) // 2, (size - height) // 2
     sides = (left, size - width - left, top, size - height - top)
     return replace(images, images=torch.nn.functional.pad(images.images, sides, value=background))

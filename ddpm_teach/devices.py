@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 from collections.abc import Callable
 
 import torch
@@ -51,3 +53,25 @@ def in_precision(net: Callable[..., Tensor], device: torch.device, precision: st
             return net(*args).float()
 
     return net_in_precision
+
+
+def self_check() -> str:
+    """What this machine brings for the course, a line each. Lesson 00."""
+    device = pick_device()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    lines = {
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": f"{device} ({name})",
+        "precision": str(compute_dtype(device, "auto")).removeprefix("torch."),
+        "jupyterlab": _version("jupyterlab"),
+        "ipywidgets": _version("ipywidgets"),
+    }
+    return "\n".join(f"{key:10}  {value}" for key, value in lines.items())
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

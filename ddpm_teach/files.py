@@ -1,7 +1,7 @@
 """Tensors on disk: one whole file or none, checked to the last bit, and never a pickle.
 
-The format is safetensors with JSON in its metadata. `sha256` there is the hash of the file's bytes, taken with the hash's
-own 64 digits set to zero, so that a flipped bit anywhere, in the numbers or in the header, is noticed.
+The format is safetensors with JSON in its metadata. `sha256` there is the hash of the file's bytes, taken with the
+hash's own 64 digits set to zero, so that a flipped bit anywhere, in the numbers or in the header, is noticed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ZEROS = "0" * 64
 
 
 def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], meta: dict) -> None:
-    """Writes the file under a temporary name in the same folder, syncs it and renames it: it is whole, or it isn't there.
+    """Writes the file under a temporary name in the same folder, syncs it, renames it: it is whole, or it isn't there.
 
     Args:
         kind: what the file is ("checkpoint", "weights"); `read_tensors` asks for it.

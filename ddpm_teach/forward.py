@@ -17,7 +17,9 @@ class Gaussian(NamedTuple):
     variance: float
 
 
-def add_noise(schedule: Schedule, x0: Float[Tensor, "b *d"], t: Time, eps: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
+def add_noise(
+    schedule: Schedule, x0: Float[Tensor, "b ..."], t: Time, eps: Float[Tensor, "b ..."]
+) -> Float[Tensor, "b ..."]:
     """A draw of q(x_t | x_0): x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε (DDPM eq. 4). Lesson 01.
 
     Args:
@@ -33,7 +35,9 @@ def add_noise(schedule: Schedule, x0: Float[Tensor, "b *d"], t: Time, eps: Float
     return schedule.signal_rate(t, x0) * x0 + schedule.noise_rate(t, x0) * eps
 
 
-def posterior(schedule: Schedule, x0: Float[Tensor, "b *d"], xt: Float[Tensor, "b *d"], t: int, s: int | None = None) -> Gaussian:
+def posterior(
+    schedule: Schedule, x0: Float[Tensor, "b ..."], xt: Float[Tensor, "b ..."], t: int, s: int | None = None
+) -> Gaussian:
     """q(x_s | x_t, x_0), the step back when the picture is known (DDPM eq. 6-7, for any s < t). Lesson 04.
 
     With β_{t|s} = 1 - ᾱ_t/ᾱ_s, the variance that the steps s+1…t add:

@@ -5,6 +5,8 @@ Always clamped to [-1, 1], never stretched to a picture's own minimum and maximu
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import math
 from collections.abc import Iterable
@@ -49,11 +51,16 @@ def to_image(pixels: UInt8[np.ndarray, "h w c"], scale: int = 4) -> Image.Image:
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
+def to_png(image: Image.Image) -> bytes:
+    """The bytes of a PNG file."""
+    data = io.BytesIO()
+    image.save(data, "PNG", optimize=True)
+    return data.getvalue()
+
+
 def save_png(x: Float[Tensor, "b c h w"], path: str | Path, columns: int | None = None, scale: int = 4) -> None:
     """Writes a batch as one PNG (see `tile`): the whole file, or none."""
-    data = io.BytesIO()
-    to_image(tile(x, columns), scale).save(data, "PNG", optimize=True)
-    write_bytes(path, data.getvalue())
+    write_bytes(path, to_png(to_image(tile(x, columns), scale)))
 
 
 def save_gif(
@@ -76,3 +83,23 @@ def save_gif(
     durations = [milliseconds] * (len(images) - 1) + [hold]
     images[0].save(data, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     write_bytes(path, data.getvalue())
+
+
+class Picture:
+    """A PNG as a notebook output, with words for those who don't see it. Made by `show`."""
+
+    def __init__(self, png: bytes, alt: str) -> None:
+        self.png, self.alt = png, alt
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        data = base64.b64encode(self.png).decode()
+        tag = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}" style="max-width:100%">'
+        return {"text/html": tag, "image/png": data, "text/plain": self.alt}
+
+
+def show(x: Float[Tensor, "b c h w"], alt: str, columns: int | None = None, scale: int = 4) -> Picture:
+    """A batch as one picture (see `tile`) in a notebook; `alt` says in words what it shows."""
+    return Picture(to_png(to_image(tile(x, columns), scale)), alt)

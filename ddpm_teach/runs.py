@@ -58,7 +58,9 @@ def train_preset(
     net = nets.build(preset.net).to(device)
     if minutes and not resume:
         steps = max(1, int((ends - time.monotonic()) / _seconds_per_step(net, images, **options)))
-    state = TrainState.create(net, linear(), steps=steps or preset.steps, lr=preset.lr, classes=images.classes, seed=seed)
+    state = TrainState.create(
+        net, linear(), steps=steps or preset.steps, lr=preset.lr, classes=images.classes, seed=seed
+    )
     if resume:
         load_checkpoint(checkpoint, state)
 
@@ -69,7 +71,9 @@ def train_preset(
             loss = torch.stack([log.loss for log in logs]).mean().item()
             _append(folder / "losses.csv", (logs[-1].step, f"{loss:.6f}", f"{logs[-1].lr:.6g}"))
             bar.update(len(logs))
-            bar.set_postfix_str(f"loss {loss:.4f}, {(bar.format_dict['rate'] or 0) * options['batch_size']:.0f} images/s")
+            bar.set_postfix_str(
+                f"loss {loss:.4f}, {(bar.format_dict['rate'] or 0) * options['batch_size']:.0f} images/s"
+            )
             if state.step % save_every < len(logs):
                 save_checkpoint(checkpoint, state)
             if time.monotonic() > ends:

@@ -11,6 +11,7 @@ A whole sampler, as lesson 06 writes it:
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import itertools
 import math
@@ -120,10 +121,12 @@ def trailing(T: int, steps: int) -> list[int]:
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= T:
         raise ValueError(f"steps: expected a whole number in 1…{T}, got {steps!r}")
-    return [(2 * T * k + steps) // (2 * steps) for k in range(steps, -1, -1)]  # whole-number arithmetic: halves round up
+    return [
+        (2 * T * k + steps) // (2 * steps) for k in range(steps, -1, -1)
+    ]  # whole-number arithmetic: halves round up
 
 
-def walk(step: Step, x: Float[Tensor, "b *d"], times: Iterable[int]) -> Iterator[Frame]:
+def walk(step: Step, x: Float[Tensor, "b ..."], times: Iterable[int]) -> Iterator[Frame]:
     """Yields a copy of x at times[0], then the frame after each move. Lesson 04.
 
     Each frame's tensors are new, so frames may be kept; a walk that is consumed frame by frame keeps one only.
@@ -223,9 +226,8 @@ def sample(
 
         frames = tqdm(frames, total=len(times), desc="sampling", leave=False)
     with evaluating(net):
-        for frame in frames:
-            pass
-    return frame.x
+        last = collections.deque(frames, maxlen=1).pop()
+    return last.x
 
 
 @contextlib.contextmanager

@@ -42,7 +42,9 @@ class Schedule:
         if table.ndim != 1 or len(table) < 2:
             raise ValueError(f"alpha_bar: expected shape (T + 1,) with T ≥ 1, got {tuple(table.shape)}")
         if table[0] != 1 or not (table.diff() < 0).all() or not table[-1] >= 0:
-            raise ValueError("alpha_bar: must start at 1 and fall strictly to a last value ≥ 0; pass the product of 1 - β")
+            raise ValueError(
+                "alpha_bar: must start at 1 and fall strictly to a last value ≥ 0; pass the product of 1 - β"
+            )
         object.__setattr__(self, "alpha_bar", table)
         object.__setattr__(self, "_copies", {})
 
@@ -84,7 +86,7 @@ class Schedule:
         return self._rate("signal", t, like)
 
     def noise_rate(self, t: Time, like: Tensor) -> Tensor:
-        """√(1 - ᾱ_t), shaped to broadcast against `like` (b, …), in its dtype, on its device. t: an int or (b,), in 0…T."""
+        """√(1 - ᾱ_t), shaped, typed and placed like `signal_rate`."""
         return self._rate("noise", t, like)
 
     def _rate(self, which: str, t: Time, like: Tensor) -> Tensor:
@@ -141,11 +143,12 @@ def from_betas(betas: Tensor) -> Schedule:
     if betas.ndim != 1 or len(betas) == 0 or not ((betas > 0) & (betas < 1)).all():
         raise ValueError("betas: expected shape (T,) with every value strictly between 0 and 1")
     schedule = Schedule(torch.cat([torch.ones(1, dtype=torch.float64), (1 - betas).cumprod(0)]))
-    if schedule.at(schedule.T) > 0.01:
-        factor = math.log(4e-5) / math.log(schedule.at(schedule.T))
+    visible = schedule.at(schedule.T)
+    if visible > 0.01:
+        factor = math.log(4e-5) / math.log(visible)  # 4e-5 is what the DDPM paper's schedule leaves
         warnings.warn(
-            f"alpha_bar[{schedule.T}] = {schedule.at(schedule.T):.3f}: the last picture still shows {schedule.at(schedule.T):.0%}"
-            f" of the signal's variance, but sampling starts from pure noise; scale beta by about {factor:.1f}"
+            f"alpha_bar[{schedule.T}] = {visible:.3f}: the last picture still shows {visible:.0%} of the signal's"
+            f" variance, but sampling starts from pure noise; scale beta by about {factor:.1f}"
             f" (beta_end = {min(0.999, betas[-1].item() * factor):.3g}) or use more steps",
             stacklevel=3,
         )

@@ -19,7 +19,7 @@ from ddpm_teach.schedule import Schedule
 
 
 class TrainLog(NamedTuple):
-    """What one step reports: its number (1, 2, …), its loss (a tensor: reading it waits for the device), the rate it used."""
+    """What a step reports: its number 1, 2, …; its loss (a tensor: reading it waits for the device); its rate."""
 
     step: int
     loss: Tensor
@@ -136,17 +136,27 @@ def train(
             " load them with data.load(size=…), or build the network for them"
         )
     if batch_size < 1 or not 0 <= context_dropout <= 1:
-        raise ValueError(f"batch_size: expected ≥ 1, got {batch_size}; context_dropout: expected 0…1, got {context_dropout}")
+        raise ValueError(
+            f"batch_size: expected ≥ 1, got {batch_size}; context_dropout: expected 0…1, got {context_dropout}"
+        )
     context_dim = state.net.config.get("context_dim")
     if context_dim not in (None, len(images.classes)):
-        raise ValueError(f"images: the network takes contexts of width {context_dim}, got {len(images.classes)} classes")
+        raise ValueError(
+            f"images: the network takes contexts of width {context_dim}, got {len(images.classes)} classes"
+        )
     device = next(state.net.parameters()).device
     dtype = devices.compute_dtype(device, precision)
     return _train(state, images.to(device), steps, batch_size, context_dropout, device, dtype)
 
 
 def _train(
-    state: TrainState, images: ImageSet, steps: int, batch_size: int, context_dropout: float, device: torch.device, dtype: torch.dtype
+    state: TrainState,
+    images: ImageSet,
+    steps: int,
+    batch_size: int,
+    context_dropout: float,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> Iterator[TrainLog]:
     with_context = state.net.config.get("context_dim") is not None
     state.net.train()
@@ -184,7 +194,9 @@ def save_checkpoint(path: str | Path, state: TrainState) -> None:
     """Writes the whole run to one file: all of it, or nothing and an error."""
     tensors = {"schedule.alpha_bar": state.schedule.alpha_bar}
     plain = _without_tensors(state.state_dict(), "state", tensors)
-    write_tensors(path, "checkpoint", tensors, {"net": nets.describe(state.net), "classes": state.classes, "state": plain})
+    write_tensors(
+        path, "checkpoint", tensors, {"net": nets.describe(state.net), "classes": state.classes, "state": plain}
+    )
 
 
 def load_checkpoint(path: str | Path, state: TrainState | None = None) -> TrainState:
@@ -201,11 +213,15 @@ def load_checkpoint(path: str | Path, state: TrainState | None = None) -> TrainS
         classes = tuple(meta["classes"])
         state = TrainState.create(nets.build(meta["net"]), schedule, steps=saved["counters"]["steps"], classes=classes)
     if nets.describe(state.net) != meta["net"]:
-        raise ValueError(f"{path}: holds {meta['net']}, but the run at hand trains {nets.describe(state.net)}; build that net")
+        raise ValueError(
+            f"{path}: holds {meta['net']}, but the run at hand trains {nets.describe(state.net)}; build that net"
+        )
     if not torch.equal(schedule.alpha_bar, state.schedule.alpha_bar):
         raise ValueError(f"{path}: was trained with another schedule (T = {schedule.T}); build the run with that one")
     if tuple(meta["classes"]) != state.classes:
-        raise ValueError(f"{path}: was trained on the classes {meta['classes']}, not {state.classes}; load that data set")
+        raise ValueError(
+            f"{path}: was trained on the classes {meta['classes']}, not {state.classes}; load that data set"
+        )
     state.load_state_dict(saved)
     return state
 

@@ -54,14 +54,19 @@ def load_pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained
         raise ValueError(f"name: no weights called {name!r}; known are {', '.join(NAMES)}")
     net, meta = load_weights(course_path(f"data/weights/{name}.safetensors"))
     card = course_path(f"data/weights/{name}.md").read_text(encoding="utf8")
-    return Pretrained(net.to(device), Schedule(torch.tensor(meta["alpha_bar"])), tuple(meta["classes"]), card)
+    return Pretrained(
+        net.to(device), Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64)), tuple(meta["classes"]), card
+    )
 
 
-def save_weights(path: str | Path, net: nn.Module, schedule: Schedule, classes: tuple[str, ...], **meta: object) -> None:
-    """Writes a network in half precision, with its configuration, schedule and classes (and what `meta` adds)."""
+def save_weights(
+    path: str | Path, net: nn.Module, classes: tuple[str, ...], schedule: Schedule | None = None, **meta: object
+) -> None:
+    """Writes a network in half precision, with its configuration, classes and schedule (and what `meta` adds)."""
     tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
-    meta = {"net": nets.describe(net), "alpha_bar": schedule.alpha_bar.tolist(), "classes": list(classes), **meta}
-    write_tensors(path, "weights", tensors, meta)
+    if schedule is not None:
+        meta["alpha_bar"] = schedule.alpha_bar.tolist()
+    write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(classes), **meta})
 
 
 def load_weights(path: str | Path) -> tuple[nn.Module, dict]:

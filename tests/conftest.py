@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from ddpm_teach.data import ImageSet
 from ddpm_teach.schedule import Schedule, from_betas
 
-
 _REDRAW = "import sys, numpy, make_sprites; numpy.savez(sys.argv[1], **make_sprites.make(0))"
 _SPRITES = Path(__file__).parents[1] / "data" / "sprites"
 _redrawing = pytest.StashKey[subprocess.Popen]()

@@ -129,7 +129,9 @@ def test_the_same_arrays_give_the_same_file_whenever_they_are_saved(make_sprites
 
 def test_pictures_are_the_bytes_between_minus_one_and_one():
     """Data left in [0, 1] is a mistake of the tutorials: mean and scale would be wrong."""
-    images = ImageSet(torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8), torch.tensor([0, 2, 1, 0]), ("a", "b", "c"))
+    images = ImageSet(
+        torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8), torch.tensor([0, 2, 1, 0]), ("a", "b", "c")
+    )
     pictures = images.pictures(slice(None))
     assert pictures.dtype == torch.float32 and pictures.min() == -1 and pictures.max() == 1
     assert np.array_equal(to_uint8(pictures), images.images.movedim(1, -1).numpy())
@@ -194,7 +196,7 @@ def test_mnist_padded_to_32_has_two_black_pixels_on_every_side(mnist_root):
 
 
 def idx(array: np.ndarray) -> bytes:
-    """A small array in MNIST's own format: two zero bytes, the type (8: bytes), the dimensions, the lengths, the data."""
+    """An array in MNIST's own format: two zero bytes, the type (8: bytes), the dimensions, the lengths, the data."""
     lengths = b"".join(n.to_bytes(4, "big") for n in array.shape)
     return bytes([0, 0, 8, array.ndim]) + lengths + array.astype(np.uint8).tobytes()
 
@@ -220,7 +222,7 @@ def test_a_set_is_found_in_the_folder_that_the_variable_names(tmp_path, monkeypa
 
 
 def test_a_download_is_moved_to_its_place_when_it_is_whole(tmp_path, monkeypatch):
-    """torchvision's downloader is replaced by one that writes the set; then it fails half-way; then it must try again."""
+    """torchvision's downloader is replaced: first by one that fails half-way, then by one that writes the set."""
     from torchvision import datasets
 
     real = datasets.MNIST.__init__
@@ -250,7 +252,9 @@ def test_a_download_is_moved_to_its_place_when_it_is_whole(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 @pytest.mark.parametrize("by", ["root", "variable", "cache"])
-def test_a_missing_set_without_network_names_three_remedies_and_leaves_nothing(tmp_path, monkeypatch, no_network, name, by):
+def test_a_missing_set_without_network_names_three_remedies_and_leaves_nothing(
+    tmp_path, monkeypatch, no_network, name, by
+):
     import socket
 
     monkeypatch.delenv("DDPM_TEACH_DATA", raising=False)
@@ -284,7 +288,9 @@ def test_sprites_need_no_network_and_no_torchvision(no_network, monkeypatch):
     assert len(load("sprites", "test")) and not no_network
 
 
-@pytest.mark.parametrize("bad", [dict(name="MNIST"), dict(name="sprite"), dict(split="val"), dict(size=15), dict(size=0)])
+@pytest.mark.parametrize(
+    "bad", [dict(name="MNIST"), dict(name="sprite"), dict(split="val"), dict(size=15), dict(size=0)]
+)
 def test_unknown_names_and_sizes_are_refused(bad):
     with pytest.raises(ValueError, match=f"{next(iter(bad))}: "):
         load(**({"name": "sprites", "split": "test"} | bad))

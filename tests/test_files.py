@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_said_in_json_is_not_written(tmp_path):
 
 def test_weights_come_back_in_half_precision_with_all_that_sampling_needs(tmp_path):
     net, schedule = ContextUNet(1, 8, 2, 16), linear()
-    save_weights(tmp_path / "w", net, schedule, ("left", "right"), steps=7)
+    save_weights(tmp_path / "w", net, ("left", "right"), schedule, steps=7)
     again, meta = load_weights(tmp_path / "w")
     assert meta["classes"] == ["left", "right"] and meta["steps"] == 7 and meta["net"]["config"] == net.config
     assert torch.equal(torch.tensor(meta["alpha_bar"], dtype=torch.float64), schedule.alpha_bar), "to the last bit"
@@ -207,7 +207,7 @@ def test_weights_come_back_in_half_precision_with_all_that_sampling_needs(tmp_pa
 def test_weights_and_checkpoints_are_checked_like_any_file(tmp_path, kind):
     net = ContextUNet(1, 8, 2, 16)
     save, load = {
-        "weights": (lambda p: save_weights(p, net, linear(), ("a", "b")), load_weights),
+        "weights": (lambda p: save_weights(p, net, ("a", "b"), linear()), load_weights),
         "checkpoint": (lambda p: save_checkpoint(p, TrainState.create(net, linear(), steps=3)), load_checkpoint),
     }[kind]
     save(tmp_path / "file")
@@ -230,7 +230,7 @@ def test_a_network_whose_values_half_precision_cannot_hold_is_not_saved_silently
     with torch.no_grad():
         net.stem.shortcut.weight.fill_(1e6)
     try:
-        save_weights(tmp_path / "w", net, linear(), ("a", "b"))
+        save_weights(tmp_path / "w", net, ("a", "b"), linear())
     except ValueError:
         return
     assert load_weights(tmp_path / "w")[0].stem.shortcut.weight.isfinite().all()

@@ -76,7 +76,7 @@ def test_one_time_serves_all_pictures_and_two_times_never_one_picture(strong):
 
 
 def bayes(schedule, x0: float, xt: float, t: int, s: int) -> tuple[float, float]:
-    """q(x_s | x_t, x_0) ∝ q(x_s | x_0) q(x_t | x_s): the product of two Gaussians in x_s, made of the single steps alone."""
+    """q(x_s | x_t, x_0) ∝ q(x_s | x_0) q(x_t | x_s): two Gaussians in x_s, multiplied; made of the single steps alone."""
     mean, variance = x0, 0.0
     for u in range(1, s + 1):
         beta = schedule.beta[u].item()
@@ -123,5 +123,5 @@ def test_the_posterior_variance_is_below_the_step_variance(strong):
 
 @pytest.mark.parametrize(("t", "s"), [(0, None), (21, None), (5, 5), (5, 6), (5, -1), (-1, None)])
 def test_posterior_times_out_of_order_are_refused(strong, t, s):
-    with pytest.raises(ValueError, match="t: expected"):
+    with pytest.raises(ValueError, match="[ts]: expected"):
         posterior(strong, torch.zeros(1), torch.zeros(1), t, s)

@@ -66,7 +66,7 @@ def test_ddim_of_gaussian_data_is_the_exact_affine_map(strong, gaussian_net, ste
 
 
 def test_many_ddim_steps_approach_the_map_that_carries_the_noise_to_the_data(gaussian_net):
-    """In the limit the flow maps N(0, 1) to N(0, σ²) in the order of the values: x_0 = σ x_T / √v_T. The error falls like 1/S."""
+    """In the limit the flow keeps the order of the values: x_0 = σ x_T / √v_T. The error falls like 1/S."""
     schedule, std, x = linear(), 0.3, torch.tensor([[1.0]]).double()
     exact = std / math.sqrt(schedule.at(1000) * std**2 + 1 - schedule.at(1000))
     errors = []
@@ -108,7 +108,7 @@ def test_ancestral_sampling_of_gaussian_data_follows_its_recursion(strong, gauss
 
 
 def test_the_beta_variance_is_right_for_data_of_unit_variance(strong, gaussian_net):
-    """DDPM section 3.2. Then every x_t is N(0, 1), a move keeps that, and only the last one (without noise) shrinks it."""
+    """DDPM section 3.2. Then every x_t is N(0, 1), a move keeps that, and only the noiseless last one shrinks it."""
     step = ddpm_step(from_eps(gaussian_net(strong, 0.0, 1.0), strong), strong, rng=generator(0))
     *_, before, last = walk(step, torch.randn(200_000, 1).double(), LISTS[0])
     assert before.x.var().item() == pytest.approx(1, rel=0.016)  # five standard errors: 5 √(2/200,000)

@@ -31,7 +31,10 @@ def new_run(strong):
 
 
 def advance(state: TrainState, images: ImageSet, steps: int | None = None, **options) -> list[float]:
-    return [log.loss.item() for log in train(state, images, steps=steps, **{"batch_size": 8, "precision": "float32", **options})]
+    return [
+        log.loss.item()
+        for log in train(state, images, steps=steps, **{"batch_size": 8, "precision": "float32", **options})
+    ]
 
 
 def tensors_of(value, path="") -> dict:
@@ -93,7 +96,9 @@ def test_resuming_is_exact_in_bfloat16_too(new_run, toy_images, tmp_path):
 
 def test_a_run_built_from_its_file_keeps_every_choice_it_was_created_with(new_run, toy_images, tmp_path):
     """Among them those that are no tensors: the rate it started with, its end, its seed, the decay of its EMA."""
-    options = dict(lr=3e-4, ema_decay=0.15, steps=4, seed=12345)  # below the warm-up's 2/11: the decay acts from the start
+    options = dict(
+        lr=3e-4, ema_decay=0.15, steps=4, seed=12345
+    )  # below the warm-up's 2/11: the decay acts from the start
     whole, part = new_run(**options), new_run(**options)
     advance(whole, toy_images)
     advance(part, toy_images, 2)
@@ -119,7 +124,9 @@ def test_saving_does_not_change_the_run(new_run, toy_images, tmp_path, untouched
     with untouched():
         save_checkpoint(tmp_path / "run", state)
     after = tensors_of(state.state_dict())
-    assert all(torch.equal(v, after[k]) if isinstance(v, torch.Tensor) else v == after[k] for k, v in tensors_of(kept).items())
+    assert all(
+        torch.equal(v, after[k]) if isinstance(v, torch.Tensor) else v == after[k] for k, v in tensors_of(kept).items()
+    )
 
 
 def test_a_finished_run_has_nothing_left_to_do(new_run, toy_images):
@@ -128,7 +135,9 @@ def test_a_finished_run_has_nothing_left_to_do(new_run, toy_images):
 
 
 @pytest.mark.parametrize("other", ["schedule", "length", "net", "size", "classes"])
-def test_a_checkpoint_of_another_run_is_refused_by_name_and_changes_nothing(new_run, toy_images, tmp_path, strong, other):
+def test_a_checkpoint_of_another_run_is_refused_by_name_and_changes_nothing(
+    new_run, toy_images, tmp_path, strong, other
+):
     saved = new_run()
     advance(saved, toy_images, 1)
     save_checkpoint(tmp_path / "run", saved)
@@ -199,7 +208,7 @@ def test_a_network_left_in_eval_mode_by_the_caller_trains_all_the_same(new_run, 
 
 
 def test_the_average_is_a_hand_loop_with_warm_up(new_run, toy_images):
-    """ema ← d ema + (1-d) net with d = min(decay, (1+n)/(10+n)); the first update copies; counts of batches are copied."""
+    """ema ← d ema + (1-d) net with d = min(decay, (1+n)/(10+n)); the first update and counts copy."""
     decay, state = 0.25, new_run(ema_decay=0.25, steps=7)
     expected: dict = {}
     for n, _ in enumerate(train(state, toy_images, batch_size=8, precision="float32")):
@@ -293,7 +302,8 @@ def test_the_network_is_in_training_mode_and_gradients_are_left_for_the_caller(n
 
 
 @pytest.mark.parametrize(
-    "options", [dict(batch_size=0), dict(context_dropout=-0.1), dict(context_dropout=1.1), dict(context_dropout=float("nan"))]
+    "options",
+    [dict(batch_size=0), dict(context_dropout=-0.1), dict(context_dropout=1.1), dict(context_dropout=float("nan"))],
 )
 def test_bad_numbers_are_refused_at_the_call(new_run, toy_images, options):
     with pytest.raises(ValueError, match=next(iter(options))):

@@ -85,10 +85,28 @@ HAIRS = [
 ]
 CLOTHS = [
     RAMPS[n]
-    for n in "black grey white brown red orange yellow lime green teal sky blue indigo purple magenta pink".split()
+    for n in [
+        "black",
+        "grey",
+        "white",
+        "brown",
+        "red",
+        "orange",
+        "yellow",
+        "lime",
+        "green",
+        "teal",
+        "sky",
+        "blue",
+        "indigo",
+        "purple",
+        "magenta",
+        "pink",
+    ]
 ]
 BRIGHTS = [
-    RAMPS[n] for n in "red orange yellow lime green teal sky blue indigo purple magenta pink".split()
+    RAMPS[n]
+    for n in ["red", "orange", "yellow", "lime", "green", "teal", "sky", "blue", "indigo", "purple", "magenta", "pink"]
 ]
 METALS = [RAMPS[n] for n in ("steel", "gold", "bronze")]
 

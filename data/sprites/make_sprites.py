@@ -1,7 +1,8 @@
 """Draws the course's sprite data set. `python make_sprites.py` writes sprites.npz and contact_sheet.png beside itself.
 
 Five classes of 16×16 sprites on white, each with its kinds, colours and parts chosen independently. Sprite i of a class
-is drawn by `random.Random(f"{seed}/{class}/{i}")`, whose stream Python guarantees, so the same seed gives the same bytes.
+is drawn by `random.Random(f"{seed}/{class}/{i}")`, whose stream is the same in all versions of Python, so the same seed
+gives the same bytes.
 
     python make_sprites.py --preview monster --out sheet.png      # 8× contact sheet of one class, one row per kind
 """
@@ -73,7 +74,7 @@ def preview(name: str, columns: int = 16, seed: int = 0, only: str | None = None
 def make(seed: int = 0) -> dict[str, np.ndarray]:
     """The whole data set as the arrays of sprites.npz. No picture occurs twice, so none is in both splits.
 
-    A word column such as `kind` is kept as `words_kind`, the sorted words, and `train_kind`, `test_kind`, their indices.
+    A column of words such as `kind` is kept as `words_kind` (sorted) and `train_kind`, `test_kind`: their indices.
     """
     seen: set[bytes] = set()
     rows: dict[str, list] = {"train": [], "test": []}

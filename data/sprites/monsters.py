@@ -7,6 +7,7 @@ letters are fixed materials. Art that looks to one side is drawn looking left an
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 from canvas import BLACK, RAMPS, WHITE, Canvas, Ramp, tones
@@ -19,7 +20,7 @@ MATERIALS = (
     | {"k": BLACK, "w": WHITE, "q": RAMPS["red"].base, "r": RAMPS["orange"].base, "s": RAMPS["yellow"].base}
     | {"j": RAMPS["leaf"].base, "J": RAMPS["leaf"].light, "p": RAMPS["pink"].base, "d": RAMPS["red"].line}
 )
-GLOWS = tuple(RAMPS[name].base for name in ("yellow", "red", "lime", "sky")) + (WHITE,)  # eye colours
+GLOWS = (*(RAMPS[name].base for name in ("yellow", "red", "lime", "sky")), WHITE)  # eye colours
 
 
 def ramps(names: str) -> list[Ramp]:
@@ -458,7 +459,7 @@ def spider(canvas: Canvas, rng: Random) -> dict[str, str]:
     ink = key(body, accent) | {"e": rng.choice(GLOWS)}
     mark = rng.choice(list(SPIDER_MARKS))
     for corners in rng.choice(SPIDER_LEGS):
-        for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(corners):
             canvas.line(x0, y0, x1, y1, body.line)
             canvas.line(15 - x0, y0, 15 - x1, y1, body.line)
         for x in (corners[1][0], 15 - corners[1][0]):

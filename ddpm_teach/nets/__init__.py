@@ -5,9 +5,10 @@ A network keeps the arguments that it was built with in `net.config`, so a file 
 
 from torch import nn
 
+from ddpm_teach.nets.classifier import Classifier
 from ddpm_teach.nets.context_unet import ContextUNet
 
-NETS = {"ContextUNet": ContextUNet}
+NETS = {"Classifier": Classifier, "ContextUNet": ContextUNet}
 
 
 def describe(net: nn.Module) -> dict:
@@ -26,4 +27,4 @@ def build(description: dict) -> nn.Module:
     return NETS[description["name"]](**description["config"])
 
 
-__all__ = ["NETS", "ContextUNet", "build", "describe"]
+__all__ = ["NETS", "Classifier", "ContextUNet", "build", "describe"]

@@ -7,22 +7,50 @@ from torch import Tensor
 from ddpm_teach.schedule import check_time
 
 
-def check_input(x: Tensor, t: Tensor, c: Tensor | None, *, image_shape: tuple[int, int, int], T: int, context_dim: int | None) -> None:
+def check_images(x: Tensor, image_shape: tuple[int, int, int]) -> None:
+    """Checks that x is (b, *image_shape).
+
+    Raises:
+        ValueError: that names what came and the remedy.
+    """
+    channels, height, width = image_shape
+    if x.ndim != 4:
+        raise ValueError(
+            f"x: expected a batch (b, {channels}, {height}, {width}), got {tuple(x.shape)}; x[None] makes one"
+        )
+    if x.shape[1] != channels:
+        raise ValueError(
+            f"x: expected {channels} channels, got {x.shape[1]}; convert the pictures or build the net for them"
+        )
+    if x.shape[2:] != (height, width):
+        raise ValueError(
+            f"x: expected pictures of {height}×{width}, got {x.shape[2]}×{x.shape[3]};"
+            " pad them (data.load(size=…)) or build the net for that size"
+        )
+
+
+def check_input(
+    x: Tensor, t: Tensor, c: Tensor | None, image_shape: tuple[int, int, int], T: int, context_dim: int | None
+) -> None:
     """Checks net(x, t, c): x (b, *image_shape), t long (b,) in 1…T, c (b, context_dim) or None.
 
     Raises:
         ValueError: that names the argument, what came, and the remedy.
         TypeError: if t isn't a tensor of whole numbers.
     """
-    channels, height, width = image_shape
-    if x.ndim != 4 or x.shape[1] != channels:
-        raise ValueError(f"x: expected {channels} channels, as (b, {channels}, {height}, {width}), got {tuple(x.shape)}; build the net with channels={x.shape[1] if x.ndim == 4 else '…'} or convert the pictures")
-    if x.shape[2:] != (height, width):
-        raise ValueError(f"x: expected pictures of {height}×{width}, got {x.shape[2]}×{x.shape[3]}; resize or pad them (data.load(size=…)), or build the net for that size")
+    check_images(x, image_shape)
     if not isinstance(t, Tensor) or t.shape != (len(x),):
-        raise ValueError(f"t: expected one time per picture, a long tensor ({len(x)},), got {tuple(t.shape) if isinstance(t, Tensor) else t!r}; use torch.full((len(x),), t)")
+        got = tuple(t.shape) if isinstance(t, Tensor) else repr(t)
+        raise ValueError(
+            f"t: expected a long tensor ({len(x)},), one time per picture, got {got}; use torch.full(({len(x)},), t)"
+        )
     check_time(t, 1, T)
-    if c is not None and context_dim is None:
+    if c is None:
+        return
+    if context_dim is None:
         raise ValueError("c: this network takes no context; leave it out, or use a network with a context_dim")
-    if c is not None and c.shape != (len(x), context_dim):
-        raise ValueError(f"c: expected one context of width {context_dim} per picture, ({len(x)}, {context_dim}), got {tuple(c.shape)}; one-hot labels are made by torch.nn.functional.one_hot(labels, {context_dim}).float()")
+    if c.shape != (len(x), context_dim):
+        raise ValueError(
+            f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"
+            f" torch.nn.functional.one_hot(labels, {context_dim}).float() makes them from labels"
+        )

@@ -1,12 +1,12 @@
 """ContextUNet: the small UNet of the sprites, read in the order of the data's way. Lessons 02 and 05.
 
-    x (3, 16, 16) ─ stem ─ 64×16×16 ──────────────────────────────────────── cat ─ head ─ ε̂ (3, 16, 16)
-                            │ down1                                           │
-                           64×8×8 ───────────────────────── cat ─ up2 ─ 64×16×16
-                            │ down2                          │
-                          128×4×4 ──────── cat ─ up1 ─ 64×8×8 · context + time
-                            │ mean          │
-                          128×1×1 ─ lift ─ 128×4×4 · context + time
+x (3, 16, 16) ─ stem ─ 64×16×16 ──────────────────────────────────────── cat ─ head ─ ε̂ (3, 16, 16)
+                        │ down1                                           │
+                       64×8×8 ───────────────────────── cat ─ up2 ─ 64×16×16
+                        │ down2                          │
+                      128×4×4 ──────── cat ─ up1 ─ 64×8×8 · context + time
+                        │ mean          │
+                      128×1×1 ─ lift ─ 128×4×4 · context + time
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class ContextUNet(nn.Module):
         ValueError: for a size that can't be halved twice, or `features` that GroupNorm(8) can't divide.
     """
 
-    def __init__(self, channels: int = 3, features: int = 64, context_dim: int = 5, size: int = 16, T: int = 1000) -> None:
+    def __init__(
+        self, channels: int = 3, features: int = 64, context_dim: int = 5, size: int = 16, T: int = 1000
+    ) -> None:
         super().__init__()
         if size not in (16, 20, 24, 28, 32):
             raise ValueError(f"size: expected 16, 20, 24, 28 or 32, got {size}; pad the pictures to one of these")
@@ -96,7 +98,9 @@ class ContextUNet(nn.Module):
         self.down1 = Down(f, f)
         self.down2 = Down(f, 2 * f)
         self.to_vector = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.GELU())  # the mean over all of the picture, any size
-        self.lift = nn.Sequential(nn.ConvTranspose2d(2 * f, 2 * f, size // 4, size // 4), nn.GroupNorm(8, 2 * f), nn.ReLU())
+        self.lift = nn.Sequential(
+            nn.ConvTranspose2d(2 * f, 2 * f, size // 4, size // 4), nn.GroupNorm(8, 2 * f), nn.ReLU()
+        )
         self.context1, self.time1 = embedding(context_dim, 2 * f), embedding(1, 2 * f)
         self.up1 = Up(4 * f, f)
         self.context2, self.time2 = embedding(context_dim, f), embedding(1, f)
@@ -110,10 +114,12 @@ class ContextUNet(nn.Module):
         """(channels, height, width) of the pictures."""
         return self.config["channels"], self.config["size"], self.config["size"]
 
-    def forward(self, x: Float[Tensor, "b c h w"], t: Int[Tensor, "b"], c: Tensor | None = None) -> Float[Tensor, "b c h w"]:
+    def forward(
+        self, x: Float[Tensor, "b c h w"], t: Int[Tensor, " b"], c: Tensor | None = None
+    ) -> Float[Tensor, "b c h w"]:
         """ε̂ (b, c, h, w) for x_t, times t in 1…T and contexts c (b, context_dim); None is the zero context."""
         T, context_dim = self.config["T"], self.config["context_dim"]
-        check_input(x, t, c, image_shape=self.image_shape, T=T, context_dim=context_dim)
+        check_input(x, t, c, self.image_shape, T, context_dim)
         context = x.new_zeros(len(x), context_dim) if c is None else c.to(x.dtype)
         time = (t.to(x.dtype) / T)[:, None]  # (b, 1)
 

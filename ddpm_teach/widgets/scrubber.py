@@ -254,7 +254,7 @@ def _still(times: Sequence[int], grids: dict[str, np.ndarray], missing: dict[str
             strip.paste(_rgb(film[i], scale), (left, top + 20))
             if i in missing[name]:
                 draw.text((left + w / 2, top + 20 + h / 2), "none yet", GREY, font, "mm")
-    return _png(strip, strip.quantize(32))
+    return _png(strip, strip.quantize(64))
 
 
 def _many(count: int, noun: str) -> str:

@@ -80,17 +80,16 @@ class Lab:
         nbformat.write(notebook, self.root / name)
         page.goto(f"{self.url}/doc/tree/{name}?reset&token={self.token}")
         page.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.sessionContext")
-        page.evaluate("""async () => {
-          await jupyterapp.restored;
-          const panel = jupyterapp.shell.currentWidget;
-          await panel.context.ready;
-          await panel.sessionContext.ready;
-        }""")
+        page.evaluate("async () => { await jupyterapp.restored; }")
+        page.wait_for_function("jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'")
 
     @staticmethod
     def run_all(page):
         """Restart and run all; fails for any cell's error."""
-        page.evaluate("async () => await jupyterapp.commands.execute('notebook:restart-run-all')")
+        page.evaluate("""() => Promise.race([
+          jupyterapp.commands.execute('notebook:restart-run-all'),
+          new Promise((_, fail) => setTimeout(() => fail(Error('still running after ten minutes')), 600_000)),
+        ])""")
         errors = page.evaluate("""() => [...jupyterapp.shell.currentWidget.content.model.cells]
           .filter(cell => cell.type === 'code').flatMap(cell => cell.outputs.toJSON())
           .filter(output => output.output_type === 'error').map(error => `${error.ename}: ${error.evalue}`)""")

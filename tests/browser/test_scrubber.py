@@ -54,7 +54,9 @@ def bundle():
 
 def notebook(bundle):
     output = nbformat.v4.new_output("execute_result", bundle, execution_count=1)
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SOURCE, outputs=[output], execution_count=1)])
+    cell = nbformat.v4.new_code_cell(SOURCE, outputs=[output], execution_count=1)
+    kernel = {"name": "python3", "display_name": "Python 3"}  # without it JupyterLab asks which one
+    return nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+"""Executing lessons in place, so that the same lesson on the same machine gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from pathlib import Path
+
+from ddpm_teach.files import write_bytes
+
+
+def build(path: str | Path, timeout: int = 600) -> None:
+    """Runs all cells of a notebook in a new kernel and writes it back with its outputs, whole or not at all.
+
+    Args:
+        path: the .ipynb file.
+        timeout: seconds for a cell.
+
+    Raises:
+        FileNotFoundError: if there is no such notebook.
+        ModuleNotFoundError: without the notebook tools.
+        nbclient.exceptions.CellExecutionError: if a cell fails; the file stays as it was.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such lesson")
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError('the notebook tools are not installed; run: pip install "ddpm-teach[lab]"') from None
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute(env={**os.environ, "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"})
+    _make_stable(notebook)
+    nbformat.validate(notebook)
+    write_bytes(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())  # writes() sorts the keys
+
+
+def _make_stable(notebook) -> None:
+    """Takes out what differs from run to run: random ids, the kernel's details, streams that arrive in pieces."""
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    seen: Counter[str] = Counter()
+    for cell in notebook.cells:
+        # an id from the cell's own text, so that an edit touches no other cell
+        name = hashlib.sha256((cell.cell_type + cell.source).encode()).hexdigest()[:8]
+        seen[name] += 1
+        cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
+        outputs = []
+        for output in cell.get("outputs", []):
+            last = outputs[-1] if outputs else None
+            if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+                last.text += output.text
+            else:
+                outputs.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = outputs

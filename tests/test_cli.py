@@ -1,0 +1,136 @@
+"""The command line as a user meets it: what it writes, and what it says when it can't."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ddpm_teach.cli import FIRST_LESSON, copy_lessons, main
+
+TINY = ["--steps", "4", "--batch-size", "4"]
+
+
+def test_sample_writes_the_pictures_and_the_film_it_says(tmp_path, capsys):
+    png, gif = tmp_path / "heroes.png", tmp_path / "heroes.gif"
+    command = ["sample", "sprites", "--context", "hero", "--n", "3", "--steps", "5"]
+    assert main([*command, "--png", str(png), "--gif", str(gif)]) == 0
+    said = capsys.readouterr().out
+    assert str(png) in said and str(gif) in said and "3 for each of hero" in said
+    assert Image.open(png).size == (
+        4 * (3 * 17 + 1),
+        4 * (17 + 1),
+    )  # three sprites, a line around each, 4 times enlarged
+    film = Image.open(gif)
+    assert film.n_frames == 6  # five moves and where they started
+    film.seek(5)
+    assert film.info["duration"] == 2000  # the last frame is held
+
+
+def test_the_same_seed_gives_the_same_file(tmp_path):
+    for name in ("a", "b"):
+        main(["sample", "sprites", "--context", "food", "--n", "2", "--steps", "3", "--png", str(tmp_path / name)])
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, capsys):
+    out = ["--out", str(tmp_path)]
+    assert main(["train", "sprites", *TINY, *out]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "losses.csv", "samples.png"}
+    header, row = (tmp_path / "losses.csv").read_text().splitlines()
+    assert header == "step,loss,lr" and row.startswith("4,")
+
+    assert main(["train", "sprites", *TINY, *out]) == 2  # it would overwrite the run
+    assert "--resume" in capsys.readouterr().err
+    assert main(["train", "sprites", *TINY, *out, "--resume"]) == 0
+    assert (
+        main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "2", "--png", str(tmp_path / "x.png")]) == 0
+    )
+
+
+def test_a_run_that_is_interrupted_keeps_what_it_trained(tmp_path):
+    command = [sys.executable, "-m", "ddpm_teach", "train", "sprites", "--batch-size", "4", "--out", str(tmp_path)]
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "losses.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(60) == 130
+    assert (
+        main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "1", "--png", str(tmp_path / "x.png")]) == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["train", "sprite"], ["'sprite'", "sprites, mnist, fashion_mnist, cifar10"]),
+        (["sample", "spritez"], ["'spritez'", "sprites"]),
+        (["sample", "sprites", "--context", "dog"], ["'dog'", "hero, monster, food, potion, side hero"]),
+        (["sample", "sprites", "--steps", "0"], ["steps", "1…1000"]),
+        (["sample", "sprites", "--n", "0"], ["--n", "positive"]),
+        (["sample", "sprites", "--eta", "2"], ["eta", "[0, 1]"]),
+        (["sample", "sprites", "--device", "abacus"], ["'abacus'", "--device"]),
+        (["train", "sprites", "--minutes", "-1"], ["--minutes", "positive"]),
+        (["train", "sprites", "--precision", "float8"], ["precision", "float8", "bfloat16"]),
+        (["build", "99_nothing.ipynb"], ["99_nothing.ipynb"]),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_leaves_nothing(command, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("ddpm-teach: ") and len(error.strip().splitlines()) == 1
+    assert all(word in error for word in words), error
+    assert not list(tmp_path.iterdir())
+
+
+def test_lessons_are_copied_and_never_overwritten(tmp_path):
+    copied, kept = copy_lessons(tmp_path / "mine")
+    assert copied >= 1 and kept == 0
+    lesson = tmp_path / "mine" / FIRST_LESSON
+    lesson.write_text("my own work")
+    assert copy_lessons(tmp_path / "mine") == (0, copied)
+    assert lesson.read_text() == "my own work"
+
+
+def test_the_bare_command_opens_lesson_00_in_jupyterlab(tmp_path):
+    """The real JupyterLab on a loopback port: it serves the copied lesson, and --port and --no-browser reach it."""
+    pytest.importorskip("jupyterlab", reason="JupyterLab isn't installed: the extra `lab` brings it")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--no-browser", "--port", str(port), "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=secret"]
+    env = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "run")}
+    lab = subprocess.Popen(
+        [sys.executable, "-m", "ddpm_teach", *options],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/api/contents/{FIRST_LESSON}?content=0&token=secret"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        for _ in range(600):
+            try:
+                answer = json.load(opener.open(url, timeout=5))
+                break
+            except OSError:
+                assert lab.poll() is None, lab.stderr.read().decode()
+                time.sleep(0.2)
+        assert answer["type"] == "notebook"
+        assert (tmp_path / "my-lessons" / FIRST_LESSON).exists()
+        page = opener.open(f"http://127.0.0.1:{port}/?token=secret", timeout=5)
+        assert Path(page.url.split("?")[0]).name == FIRST_LESSON
+    finally:
+        os.killpg(lab.pid, signal.SIGTERM)
+        lab.wait(30)

@@ -1,0 +1,165 @@
+"""The scrubber without a browser: what it makes, what it refuses. tests/browser moves it."""
+
+import base64
+import io
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ddpm_teach import Frame, linear
+from ddpm_teach.widgets import scrub
+
+
+def walk(n=51, shape=(8, 3, 16, 16), seed=0):
+    """Noise that turns into stripes; the first frame has no estimate."""
+    rng = torch.Generator().manual_seed(seed)
+    noise, clean = torch.randn(shape, generator=rng), torch.linspace(-1, 1, shape[-1]).expand(shape).clone()
+    for i in range(n):
+        share = i / max(n - 1, 1)
+        yield Frame(
+            round(1000 * (1 - share)),
+            (1 - share) * noise + share * clean,
+            share * clean if i else None,
+            noise if i else None,
+        )
+
+
+def film(scrubber, panel, i):
+    """(h, w, 3): what panel number `panel` shows at frame i, cut out of its sheet as the browser does."""
+    data, source = scrubber.data, scrubber.data["panels"][panel]
+    (w, h), columns = data["size"], data["columns"]
+    w, h = w * columns, h * -(-data["count"] // columns)
+    sheet = Image.open(io.BytesIO(base64.b64decode(source["src"].partition(",")[2]))).convert("RGB")
+    left, top = i % source["across"] * w, i // source["across"] * h
+    return np.asarray(sheet)[top : top + h, left : left + w].astype(int)
+
+
+def test_text_says_what_is_shown():
+    assert repr(scrub(walk(), linear())) == "Scrubber(51 frames, t = 1000…0, 2 panels of 8 pictures 16×16)"
+    one = [Frame(3, torch.zeros(1, 1, 4, 6))]
+    assert repr(scrub(one)) == "Scrubber(1 frame, t = 3, 1 panel of 1 picture 6×4)"
+
+
+def test_output_has_three_forms_and_is_the_same_for_the_same_frames():
+    bundle = scrub(walk(), linear())._repr_mimebundle_()
+    assert set(bundle) == {"text/html", "image/png", "text/plain"}
+    assert bundle == scrub(walk(), linear())._repr_mimebundle_()
+    assert (
+        f'<img alt="{bundle["text/plain"]}" src="data:image/png;base64,{bundle["image/png"]}">' in bundle["text/html"]
+    )
+    assert not any(word in bundle["text/html"] for word in ("http:", "https:", "import(", "fetch("))
+    assert Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).width < 1000
+
+
+def test_small_and_quick():
+    frames = list(walk())
+    scrub(frames)
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        bundle = scrub(frames, linear())._repr_mimebundle_()
+        seconds.append(time.process_time() - start)
+    assert sum(len(text.encode()) for text in bundle.values()) <= 200_000
+    assert min(seconds) <= 0.3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_every_picture_is_where_the_browser_looks_for_it(channels, n):
+    levels = torch.linspace(-1, 1, n * 5).reshape(n, 5, 1, 1, 1).expand(n, 5, channels, 3, 4)
+    scrubber = scrub([Frame(i, x) for i, x in enumerate(levels)], columns=2)
+    for i, x in enumerate(levels):
+        grid = film(scrubber, 0, i)
+        for k in range(5):
+            top, left = k // 2 * 3, k % 2 * 4
+            expected = (x[k, 0, 0, 0].item() + 1) * 127.5
+            assert np.abs(grid[top : top + 3, left : left + 4] - expected).max() <= 1
+
+
+def test_clamped_never_stretched():
+    x = torch.tensor([-2.0, -0.5, 0.5, 2.0]).reshape(1, 1, 1, 4)
+    scrubber = scrub([Frame(1, x, x, 3 * x)], panels=("x", "eps"))
+    for panel in (0, 1):
+        assert np.abs(film(scrubber, panel, 0)[0, :, 0] - [0, 63.75, 191.25, 255]).max() <= 1
+
+
+def test_panels_that_are_equal_look_so():
+    *_, last = walk()
+    scrubber = scrub([*walk(50), Frame(0, last.x0, last.x0)])
+    assert (film(scrubber, 0, 50) == film(scrubber, 1, 50)).all()
+
+
+def test_labels():
+    labels = scrub([Frame(t, torch.eye(4)[None, None]) for t in (1000, 500, 0)], linear()).data["labels"]
+    assert labels[0] == "t = 1000 · ᾱ = 4e-05 · SNR −43.9 dB"
+    assert labels[2] == "t = 0 · ᾱ = 1.0000 · SNR +∞ dB"
+    assert scrub([Frame(7, torch.eye(4)[None, None])]).data["labels"] == ["t = 7"]
+
+
+def test_what_the_eye_cannot_tell_stands_in_the_label():
+    x = torch.eye(4).repeat(2, 3, 1, 1)
+    x[1, :, 0, 1:3] = x[0, 0, 2, 2] = torch.nan
+    frames = [Frame(2, x), Frame(1, torch.full_like(x, 0.5), torch.full_like(x, torch.nan))]
+    labels = scrub(frames).data["labels"]
+    assert labels == ["t = 2 · 3 NaN pixels in xₜ", "t = 1 · xₜ is 0.50 everywhere · 32 NaN pixels in x̂₀"]
+    assert scrub([frames[1]]).data["curve"] is None
+
+
+def test_missing_estimates():
+    frames = list(walk(3))
+    assert [panel["empty"] for panel in scrub(frames).data["panels"]] == [[], [0]]
+    assert len(scrub(frames[:1]).data["panels"]) == 1
+    assert scrub(frames[:1], panels=["eps"]).data["panels"][0]["empty"] == [0]
+
+
+def test_curve_follows_the_walk():
+    level = scrub(walk(3), linear()).data["curve"]
+    assert level["at"] == [[0, 0], [0.5, pytest.approx(linear().at(500), abs=1e-4)], [1, 1]]
+    assert level["ends"] == ["t = 1000", "t = 0"]
+    assert scrub(reversed(list(walk(3))), linear()).data["curve"]["ends"] == ["t = 0", "t = 1000"]
+
+    change = scrub(walk(4)).data["curve"]  # x̂₀ moves by as much each time
+    assert change["at"] == [[0, None], [0.3333, None], [0.6667, pytest.approx(1)], [1, pytest.approx(1)]]
+    assert change["line"] == change["at"][2:]
+    same = [Frame(t, torch.zeros(1, 1, 2, 2)) for t in (2, 1)]
+    assert scrub(same).data["curve"] is None
+
+
+def test_titles_and_geometry():
+    data = scrub(walk(2), titles=["a", "<b>"], columns=8, scale=3, fps=5.0).data
+    assert [panel["title"] for panel in data["panels"]] == ["a", "<b>"]
+    assert (data["columns"], data["scale"], data["fps"]) == (8, 3, 5)
+    assert scrub(walk(2)).data["columns"] == 4
+
+
+X = torch.zeros(2, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "message"),
+    [
+        ([], {}, "frames: expected at least one"),
+        ([Frame(1, X), Frame(0, X[:1])], {}, "all of one shape, got (1, 3, 4, 4), (2, 3, 4, 4)"),
+        ([Frame(1, X[:, :2])], {}, "got (2, 2, 4, 4)"),
+        ([Frame(1, X[0])], {}, "got (3, 4, 4)"),
+        ([Frame(1, X[:0])], {}, "got (0, 3, 4, 4)"),
+        ([Frame(1, X)], {"panels": ("x", "x1")}, "panels: expected some of"),
+        ([Frame(1, X)], {"panels": ()}, "panels: expected some of"),
+        ([Frame(1, X)], {"titles": ["a", "b"]}, "titles: expected 1"),
+        ([Frame(1001, X)], {"schedule": linear()}, "t: expected a time in 0…1000, got 1001"),
+    ],
+)
+def test_refusals_name_the_argument(frames, options, message):
+    with pytest.raises(ValueError) as error:
+        scrub(frames, **options)
+    assert message in str(error.value)
+
+
+def test_import_is_light():
+    code = "import sys, ddpm_teach.widgets; print({'matplotlib', 'ipywidgets', 'IPython'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
