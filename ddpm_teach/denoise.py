@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ddpm_teach.schedule import Schedule, Time, check_time
+from ddpm_teach.schedule import Schedule, Time, check_net, check_time
 
 Net = Callable[..., Tensor]
 
@@ -37,10 +37,15 @@ def from_eps(net: Net, schedule: Schedule) -> Denoiser:
         ValueError: at a time with ᾱ_t = 0, where ε̂ says nothing about the picture.
     """
 
+    check_net(net, schedule)
+    blind = schedule.at(schedule.T) == 0
+
     def denoise(x: Tensor, t: Time) -> Estimate:
         times = _batched(t, x, schedule)
-        if isinstance(t, int) and schedule.at(t) == 0:
-            raise ValueError(f"t: alpha_bar[{t}] = 0, where the noise says nothing about the picture; start at {t - 1}")
+        if blind and _includes(t, schedule.T):
+            raise ValueError(
+                f"t: alpha_bar[{schedule.T}] = 0, where the noise says nothing about the picture; start before"
+            )
         eps = net(x, times)
         x0 = (x - schedule.noise_rate(t, x) * eps) / schedule.signal_rate(t, x)
         return Estimate(x0, eps)
@@ -96,10 +101,21 @@ def clipped(denoiser: Denoiser, schedule: Schedule, limit: float = 1.0) -> Denoi
     return denoise
 
 
+def _includes(t: Time, time: int) -> bool:
+    """Whether `time` is among t; False for tensors that can't be looked into without waiting for the device."""
+    if isinstance(t, int):
+        return t == time
+    return t.device.type == "cpu" and not torch.compiler.is_compiling() and bool((t == time).any())
+
+
 def _batched(t: Time, x: Tensor, schedule: Schedule) -> Tensor:
     """The times as networks take them: a long tensor (b,) on x's device, in 1…T."""
     check_time(t, 1, schedule.T)
-    return torch.full((len(x),), t, device=x.device) if isinstance(t, int) else t.expand(len(x))
+    if isinstance(t, int):
+        return torch.full((len(x),), t, device=x.device)
+    if t.shape != x.shape[:1]:
+        raise ValueError(f"t: expected one time for each of {len(x)} pictures, got shape {tuple(t.shape)}")
+    return t
 
 
 def _expanded(context: Tensor, x: Tensor) -> Tensor:

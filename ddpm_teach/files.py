@@ -71,6 +71,6 @@ def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
     if hashlib.sha256(unsigned).hexdigest().encode() != found[1]:
         raise ValueError(f"{refuse}: its checksum doesn't match, so it was damaged or cut off{remedy}")
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-    if header["format"] != f"ddpm-teach {kind}":
-        raise ValueError(f"{refuse}: it is a {header['format']} file{remedy}")
+    if header.get("format") != f"ddpm-teach {kind}":
+        raise ValueError(f"{refuse}: it calls itself {header.get('format')}{remedy}")
     return safetensors.load(data), json.loads(header["meta"])

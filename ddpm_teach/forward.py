@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from ddpm_teach.schedule import Schedule, Time, check_time
+from ddpm_teach.schedule import Schedule, Time, check_int
 
 
 class Gaussian(NamedTuple):
@@ -49,8 +49,8 @@ def posterior(
         t: the time of xt, an int in 1…T.
         s: the time to go back to, an int in 0…t-1; t - 1 unless given.
     """
-    check_time(t, 1, schedule.T)
-    s = t - 1 if s is None else check_time(s, 0, t - 1)
+    check_int("t", t, 1, schedule.T)
+    s = t - 1 if s is None else check_int("s", s, 0, t - 1)
     ab_t, ab_s = schedule.at(t), schedule.at(s)
     beta_ts = 1 - ab_t / ab_s
     mean = (ab_s**0.5 * beta_ts / (1 - ab_t)) * x0 + ((ab_t / ab_s) ** 0.5 * (1 - ab_s) / (1 - ab_t)) * xt

@@ -25,7 +25,7 @@ from torch import Tensor
 from ddpm_teach import devices
 from ddpm_teach.denoise import Denoiser, Net, clipped, from_eps, guided
 from ddpm_teach.forward import posterior
-from ddpm_teach.schedule import Schedule, check_time
+from ddpm_teach.schedule import Schedule, check_int, check_net
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +117,9 @@ def trailing(T: int, steps: int) -> list[int]:
     """`steps` evenly spaced moves from T to 0: the times round(T · k / steps), k = steps…0. Lesson 06.
 
     Raises:
-        ValueError: unless 1 ≤ steps ≤ T.
+        TypeError, ValueError: unless `steps` is an int in 1…T.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= T:
-        raise ValueError(f"steps: expected a whole number in 1…{T}, got {steps!r}")
+    check_int("steps", steps, 1, T)
     return [
         (2 * T * k + steps) // (2 * steps) for k in range(steps, -1, -1)
     ]  # whole-number arithmetic: halves round up
@@ -161,10 +160,9 @@ def every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
     """Every n-th frame of a stream, always with the first and the last. Lesson 04.
 
     Raises:
-        ValueError: unless n is a whole number ≥ 1.
+        TypeError, ValueError: unless n is an int ≥ 1.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n: expected a whole number ≥ 1, got {n!r}")
+    check_int("n", n, 1)
     return _every(frames, n)
 
 
@@ -208,6 +206,7 @@ def sample(
     """
     if context is None and guidance_scale != 1:
         raise ValueError(f"guidance_scale: {guidance_scale} needs a context to guide towards; pass context=… as well")
+    check_net(net, schedule)
     times = trailing(schedule.T, steps)
     device = next(net.parameters()).device
     rng = torch.Generator()
@@ -250,11 +249,10 @@ def _noise(x: Tensor, rng: torch.Generator | None) -> Tensor:
 
 def _check_move(t: int, s: int, schedule: Schedule) -> None:
     """A step back goes from t in 1…T to s in 0…t-1."""
-    check_time(t, 1, schedule.T)
-    if not 0 <= check_time(s, 0, schedule.T) < t:
-        raise ValueError(f"s: a step goes back in time, expected s in 0…{t - 1} for t = {t}, got {s}")
+    check_int("t", t, 1, schedule.T)
+    check_int("s", s, 0, t - 1)
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # also false for NaN
+    if not (low <= value <= high and math.isfinite(value)):  # NaN fails the first, infinity the second
         raise ValueError(f"{name}: expected a number in [{low}, {high}], got {value}")

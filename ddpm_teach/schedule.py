@@ -79,7 +79,7 @@ class Schedule:
 
     def at(self, t: int) -> float:
         """ᾱ_t as a Python float, for a Python int t in 0…T."""
-        return self._floats[check_time(t, 0, self.T)]
+        return self._floats[check_int("t", t, 0, self.T)]
 
     def signal_rate(self, t: Time, like: Tensor) -> Tensor:
         """√ᾱ_t, shaped to broadcast against `like` (b, …), in its dtype, on its device. t: an int or (b,), in 0…T."""
@@ -95,17 +95,35 @@ class Schedule:
             share = self._floats[t]
             rate = math.sqrt(share if which == "signal" else 1 - share)
             return torch.full((), rate, dtype=like.dtype, device=like.device)
+        if t.shape != like.shape[:1]:
+            raise ValueError(f"t: expected one time for each of {len(like)} pictures, got shape {tuple(t.shape)}")
         # Half-precision pictures read a float32 table: rounding ᾱ itself to bfloat16 would merge neighbouring times.
         dtype = torch.promote_types(like.dtype, torch.float32)
         key = which, t.device, dtype
         if key not in self._copies:
             share = self.alpha_bar if which == "signal" else 1 - self.alpha_bar
             self._copies[key] = share.sqrt().to(dtype).to(t.device)
-        return self._copies[key][t].to(like).reshape(-1, *[1] * (like.ndim - 1))
+        return self._copies[key][t.long()].to(like).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def check_int(name: str, value: int, low: int, high: int | None = None) -> int:
+    """`value` itself if it is a Python int in low…high (or, without `high`, at least low).
+
+    Raises:
+        TypeError: for a float, a bool or a tensor.
+        ValueError: out of range.
+    """
+    wanted = f"≥ {low}" if high is None else f"in {low}…{high}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        got = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        raise TypeError(f"{name}: expected a whole number {wanted} (an int), got {got}; use int({name})")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{name}: expected a whole number {wanted}, got {value}")
+    return value
 
 
 def check_time(t: Time, low: int, high: int) -> Time:
-    """`t` itself if it is a whole number, or a tensor of whole numbers, in low…high.
+    """`t` itself if it is a Python int, or a tensor of whole numbers, in low…high.
 
     Tensors are looked into only on the CPU and never while compiling: elsewhere it would wait for the device.
 
@@ -113,18 +131,21 @@ def check_time(t: Time, low: int, high: int) -> Time:
         TypeError: for a float, a bool, or a tensor of floats.
         ValueError: for a time out of range.
     """
-    if isinstance(t, Tensor):
-        if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
-            raise TypeError(f"t: expected whole times {low}…{high} (a long tensor), got {t.dtype}; use t.long()")
-        if t.device.type == "cpu" and not torch.compiler.is_compiling() and t.numel():
-            first, last = t.aminmax()
-            if first < low or last > high:
-                raise ValueError(f"t: expected times in {low}…{high}, got values from {int(first)} to {int(last)}")
-    elif isinstance(t, bool) or not isinstance(t, int):
-        raise TypeError(f"t: expected a whole time {low}…{high} (an int), got {t!r}; use int(t)")
-    elif not low <= t <= high:
-        raise ValueError(f"t: expected a time in {low}…{high}, got {t}")
+    if not isinstance(t, Tensor):
+        return check_int("t", t, low, high)
+    if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
+        raise TypeError(f"t: expected whole times in {low}…{high} (a long tensor), got {t.dtype}; use t.long()")
+    if t.device.type == "cpu" and not torch.compiler.is_compiling() and t.numel():
+        first, last = t.aminmax()
+        if first < low or last > high:
+            raise ValueError(f"t: expected times in {low}…{high}, got values from {int(first)} to {int(last)}")
     return t
+
+
+def check_net(net: object, schedule: Schedule) -> None:
+    """Refuses a network that says, in `net.T`, that it was built for another number of steps: it would misread t."""
+    if (T := getattr(net, "T", schedule.T)) != schedule.T:
+        raise ValueError(f"schedule: has T = {schedule.T}, but the network was built for T = {T}; use one T for both")
 
 
 def from_betas(betas: Tensor) -> Schedule:
@@ -139,6 +160,10 @@ def from_betas(betas: Tensor) -> Schedule:
     Warns:
         UserWarning: if ᾱ_T > 0.01, since sampling starts from pure noise and x_T wouldn't be that.
     """
+    return _from_betas(betas, stacklevel=3)
+
+
+def _from_betas(betas: Tensor, stacklevel: int) -> Schedule:
     betas = torch.as_tensor(betas, dtype=torch.float64).cpu()
     if betas.ndim != 1 or len(betas) == 0 or not ((betas > 0) & (betas < 1)).all():
         raise ValueError("betas: expected shape (T,) with every value strictly between 0 and 1")
@@ -150,18 +175,12 @@ def from_betas(betas: Tensor) -> Schedule:
             f"alpha_bar[{schedule.T}] = {visible:.3f}: the last picture still shows {visible:.0%} of the signal's"
             f" variance, but sampling starts from pure noise; scale beta by about {factor:.1f}"
             f" (beta_end = {min(0.999, betas[-1].item() * factor):.3g}) or use more steps",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     return schedule
 
 
 def linear(T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
     """β rises linearly from `beta_start` to `beta_end` (DDPM, section 4). Lesson 01."""
-    return from_betas(torch.linspace(beta_start, beta_end, check_T(T), dtype=torch.float64))
-
-
-def check_T(T: int) -> int:
-    """`T` itself if it is a whole number ≥ 1."""
-    if isinstance(T, bool) or not isinstance(T, int) or T < 1:
-        raise ValueError(f"T: expected a whole number of steps ≥ 1, got {T!r}")
-    return T
+    steps = check_int("T", T, 1)
+    return _from_betas(torch.linspace(beta_start, beta_end, steps, dtype=torch.float64), stacklevel=3)

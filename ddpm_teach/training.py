@@ -15,7 +15,7 @@ from ddpm_teach import devices, nets
 from ddpm_teach.data import ImageSet
 from ddpm_teach.files import read_tensors, write_tensors
 from ddpm_teach.forward import add_noise
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.schedule import Schedule, check_int, check_net
 
 
 class TrainLog(NamedTuple):
@@ -34,6 +34,7 @@ class TrainState:
         net: the network in training; its weights change at every step.
         ema: its moving average, `ema.module`; this one samples.
         steps: the step at which the run ends; the learning rate falls linearly to zero over them.
+        ema_decay: of the average, once its warm-up is over.
         classes: the names of the data set's classes.
         step: how many steps are done.
     """
@@ -45,6 +46,7 @@ class TrainState:
     ema: AveragedModel
     steps: int
     classes: tuple[str, ...] = ()
+    ema_decay: float = 0.999
     seed: int = 0
     step: int = 0
 
@@ -61,12 +63,13 @@ class TrainState:
         seed: int = 0,
     ) -> TrainState:
         """A new run: Adam, a learning rate that falls linearly from `lr` to 0 at `steps`, EMA with warm-up."""
+        check_net(net, schedule)
         device = next(net.parameters()).device
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
         optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=device.type in ("cpu", "cuda"))
         lr_schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)
         ema = AveragedModel(net, multi_avg_fn=ema_with_warmup(ema_decay), use_buffers=True)
-        return cls(net, schedule, optimizer, lr_schedule, ema, steps, classes, seed)
+        return cls(net, schedule, optimizer, lr_schedule, ema, steps, classes, ema_decay, seed)
 
     def state_dict(self) -> dict:
         """Everything but the network's architecture: weights, moments, averages, rates and counters."""
@@ -75,7 +78,7 @@ class TrainState:
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "lr_schedule": self.lr_schedule.state_dict(),
-            "counters": {"steps": self.steps, "seed": self.seed, "step": self.step},
+            "numbers": {name: getattr(self, name) for name in ("steps", "ema_decay", "seed", "step")},
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -86,8 +89,9 @@ class TrainState:
             for name, value in moments.items():
                 if value.shape == parameter.shape:
                     moments[name] = torch.empty_like(parameter).copy_(value)
-        for name, value in state["counters"].items():
+        for name, value in state["numbers"].items():
             setattr(self, name, value)
+        self.ema.multi_avg_fn = ema_with_warmup(self.ema_decay)
 
 
 def ema_with_warmup(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
@@ -135,9 +139,14 @@ def train(
             f"images: the network takes pictures of shape {state.net.image_shape}, got {images.image_shape};"
             " load them with data.load(size=…), or build the network for them"
         )
-    if batch_size < 1 or not 0 <= context_dropout <= 1:
+    check_int("batch_size", batch_size, 1)
+    if not 0 <= context_dropout <= 1:
+        raise ValueError(f"context_dropout: expected a share in 0…1, got {context_dropout}")
+    if len(images) == 0:
+        raise ValueError("images: expected at least one picture, got none")
+    if state.classes and tuple(images.classes) != tuple(state.classes):
         raise ValueError(
-            f"batch_size: expected ≥ 1, got {batch_size}; context_dropout: expected 0…1, got {context_dropout}"
+            f"images: the run is for the classes {state.classes}, got {images.classes}; load that data set"
         )
     context_dim = state.net.config.get("context_dim")
     if context_dim not in (None, len(images.classes)):
@@ -159,8 +168,8 @@ def _train(
     dtype: torch.dtype,
 ) -> Iterator[TrainLog]:
     with_context = state.net.config.get("context_dim") is not None
-    state.net.train()
     while state.step < steps:
+        state.net.train()  # here, so that a preview between two steps may leave it in eval mode
         rng = step_generator(state.seed, state.step)
         index = torch.randint(len(images), (batch_size,), generator=rng)
         t = torch.randint(1, state.schedule.T + 1, (batch_size,), generator=rng).to(device)
@@ -211,7 +220,7 @@ def load_checkpoint(path: str | Path, state: TrainState | None = None) -> TrainS
     schedule = Schedule(tensors["schedule.alpha_bar"])
     if state is None:
         classes = tuple(meta["classes"])
-        state = TrainState.create(nets.build(meta["net"]), schedule, steps=saved["counters"]["steps"], classes=classes)
+        state = TrainState.create(nets.build(meta["net"]), schedule, steps=saved["numbers"]["steps"], classes=classes)
     if nets.describe(state.net) != meta["net"]:
         raise ValueError(
             f"{path}: holds {meta['net']}, but the run at hand trains {nets.describe(state.net)}; build that net"

@@ -64,6 +64,8 @@ def save_weights(
 ) -> None:
     """Writes a network in half precision, with its configuration, classes and schedule (and what `meta` adds)."""
     tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
+    if not all(t.isfinite().all() for t in tensors.values()):
+        raise ValueError(f"net: has weights that aren't finite, or too large for half precision; {path} isn't written")
     if schedule is not None:
         meta["alpha_bar"] = schedule.alpha_bar.tolist()
     write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(classes), **meta})

@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,44 +17,19 @@ from torch import Tensor, nn
 from ddpm_teach.data import ImageSet
 from ddpm_teach.schedule import Schedule, from_betas
 
-_REDRAW = "import sys, numpy, make_sprites; numpy.savez(sys.argv[1], **make_sprites.make(0))"
-_SPRITES = Path(__file__).parents[1] / "data" / "sprites"
-_redrawing = pytest.StashKey[subprocess.Popen]()
-_folder = pytest.StashKey[tempfile.TemporaryDirectory]()
+# The shape checks would answer before the package does; test_package.py runs this file without them.
+collect_ignore = [] if os.environ.get("DDPM_TEACH_SHAPE_CHECKS") == "off" else ["test_messages.py"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for the redrawn sprites comes last: they are drawn meanwhile, on another core."""
-    items.sort(key=lambda item: "redrawn_sprites" in getattr(item, "fixturenames", ()))
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    needed = any("redrawn_sprites" in getattr(item, "fixturenames", ()) for item in session.items)
-    if needed and not session.config.option.collectonly and (_SPRITES / "make_sprites.py").exists():
-        folder = session.config.stash[_folder] = tempfile.TemporaryDirectory(prefix="redrawn-sprites-")
-        session.config.stash[_redrawing] = subprocess.Popen(
-            [sys.executable, "-c", _REDRAW, os.path.join(folder.name, "sprites.npz")],
-            env=os.environ | {"PYTHONPATH": str(_SPRITES), "PYTHONDONTWRITEBYTECODE": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if _redrawing in config.stash:
-        config.stash[_redrawing].kill()
-        config.stash[_redrawing].communicate()
-        config.stash[_folder].cleanup()
-
-
-@pytest.fixture
-def redrawn_sprites(request: pytest.FixtureRequest) -> Path:
-    """The path of a fresh, uncompressed sprites.npz, drawn by the script with seed 0 while the other tests ran."""
-    if _redrawing not in request.config.stash:
-        pytest.skip("the script that draws the sprites is not in this installation, only the sprites are")
-    _, errors = request.config.stash[_redrawing].communicate()
-    assert request.config.stash[_redrawing].returncode == 0, errors
-    return Path(request.config.stash[_folder].name) / "sprites.npz"
+@pytest.fixture(scope="session")
+def redrawn_sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of a fresh sprites.npz (without compression), drawn by the script with seed 0."""
+    folder = Path(__file__).parents[1] / "data" / "sprites"
+    path = tmp_path_factory.mktemp("redrawn") / "sprites.npz"
+    code = "import sys, numpy, make_sprites; numpy.savez(sys.argv[1], **make_sprites.make(0))"
+    env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code, str(path)], env=env, check=True)
+    return path
 
 
 @pytest.fixture(autouse=True)

@@ -63,7 +63,7 @@ def test_side_heroes_face_sideways_and_heroes_do_not(sprites):
 
 
 def test_sprites_stand_on_white(sprites):
-    """All four corners are white in at least 95 of 100 sprites of every class, and no sprite is all white or all ink."""
+    """All four corners are white in 95 of 100 sprites of every class, and no sprite is all white or all ink."""
     images, labels = sprites["train"].images, sprites["train"].labels
     white = (images == 255).all(1)
     corners = white[:, [0, 0, -1, -1], [0, -1, 0, -1]].all(1)
@@ -73,7 +73,7 @@ def test_sprites_stand_on_white(sprites):
 
 
 def test_the_classes_differ_and_the_splits_have_one_law(sprites):
-    """The mean sprite of a class is the same in both splits, up to the spread of a mean, and differs between classes."""
+    """A class has the same mean sprite in both splits, up to the spread of a mean, and another one than the others."""
     means = {split: [s.pictures(s.labels == k).mean(0) for k in range(5)] for split, s in sprites.items()}
     for k in range(5):
         # 500 test sprites: a pixel's mean has a standard error of at most 1 / √500 = 0.045; 5 of them for the worst one

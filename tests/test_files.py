@@ -220,7 +220,7 @@ def test_weights_and_checkpoints_are_checked_like_any_file(tmp_path, kind):
             load(tmp_path / "bad")
     load(tmp_path / "file")
     other = {"weights": load_checkpoint, "checkpoint": load_weights}[kind]
-    with pytest.raises(ValueError, match=f"it is a ddpm-teach {kind}"):
+    with pytest.raises(ValueError, match=f"it calls itself ddpm-teach {kind}"):
         other(tmp_path / "file")
 
 

@@ -1,6 +1,6 @@
 """What a learner reads when something is wrong: one sentence that names the argument, what came, and the remedy.
 
-Run without jaxtyping's import hook, which would answer first.
+tests/test_package.py runs this file in a process of its own, without the shape checks: they would answer first.
 """
 
 from __future__ import annotations
@@ -13,11 +13,6 @@ import torch
 from ddpm_teach import data, denoise, devices, files, forward, nets, pictures, sampling, schedule, training, weights
 from ddpm_teach.data import ImageSet
 from ddpm_teach.nets import ContextUNet
-
-pytestmark = pytest.mark.skipif(
-    hasattr(schedule.check_time, "__wrapped__"),
-    reason="jaxtyping's import hook is on and speaks before our own messages do; run this file without it",
-)
 
 S = schedule.from_betas(torch.linspace(0.05, 0.6, 20))
 X, T3 = torch.zeros(3, 1, 16, 16), torch.tensor([1, 2, 3])
@@ -77,7 +72,7 @@ CASES = {
     "channels": (
         lambda: net()(X.expand(3, 3, 16, 16), T3),
         ValueError,
-        ["x: ", "1 channels", "(3, 3, 16, 16)", "channels=3"],
+        ["x: ", "expected 1 channels", "got 3", "build the net"],
     ),
     "no batch": (lambda: net()(X[0], T3), ValueError, ["x: ", "(1, 16, 16)", "(b, 1, 16, 16)"]),
     "size": (lambda: net()(torch.zeros(3, 1, 28, 28), T3), ValueError, ["x: ", "16×16", "28×28", "size="]),
@@ -88,7 +83,7 @@ CASES = {
     "t bool": (lambda: net()(X, T3 > 1), TypeError, ["t: ", "torch.bool", "long"]),
     "t int": (lambda: net()(X, 3), ValueError, ["t: ", "got 3", "torch.full"]),
     "t number": (lambda: net()(X, T3[:2]), ValueError, ["t: ", "(3,)", "got (2,)"]),
-    "context width": (lambda: net()(X, T3, torch.zeros(3, 4)), ValueError, ["c: ", "width 5", "(3, 4)", "one_hot"]),
+    "context width": (lambda: net()(X, T3, torch.zeros(3, 4)), ValueError, ["c: ", "(3, 5)", "got (3, 4)", "one_hot"]),
     "context number": (lambda: net()(X, T3, torch.zeros(1, 5)), ValueError, ["c: ", "(3, 5)", "(1, 5)"]),
     "context labels": (lambda: net()(X, T3, torch.tensor([0, 1, 2])), ValueError, ["c: ", "(3,)", "one_hot"]),
     "context list": (lambda: net()(X, T3, [0, 1, 2]), (ValueError, TypeError), ["c: "]),
@@ -151,12 +146,12 @@ CASES = {
     "sample context width": (
         lambda: sampling.sample(net(), S, X.shape, steps=2, context=torch.zeros(1, 4), guidance_scale=2.0),
         ValueError,
-        ["c: ", "width 5", "4)"],
+        ["c: ", "5)", "4)", "one_hot"],
     ),
     "sample channels": (
         lambda: sampling.sample(net(), S, (3, 3, 16, 16), steps=2),
         ValueError,
-        ["x: ", "(3, 3, 16, 16)"],
+        ["x: ", "expected 1 channels", "got 3"],
     ),
     "sample schedule": (
         lambda: sampling.sample(net(T=1000), S, X.shape, steps=2),

@@ -23,6 +23,14 @@ def test_environment_yml_asks_for_what_pyproject_asks_for():
     assert listed == wanted
 
 
+def test_messages_without_shape_checks():
+    """The package's own error messages: tests/test_messages.py in a process in which nothing else speaks first."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_messages.py"]
+    env = {**os.environ, "DDPM_TEACH_SHAPE_CHECKS": "off"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
 def test_import_loads_nothing_that_only_lessons_or_training_need():
     heavy = ["matplotlib", "ipywidgets", "anywidget", "torchvision", "IPython", "accelerate", "PIL", "tqdm"]
     code = f"import sys, torch; before = set(sys.modules); import ddpm_teach; print(sorted(set({heavy}) & (set(sys.modules) - before)))"
@@ -49,8 +57,8 @@ def test_the_wheel_in_a_clean_environment_samples_and_has_the_lessons(tmp_path):
     said = run(str(bin / "ddpm-teach"), "sample", "sprites", "--context", "food", "--n", "1", "--steps", "3")
     assert "samples.png" in said and (tmp_path / "samples.png").stat().st_size > 100
     code = (
-        "import ddpm_teach, pathlib; from ddpm_teach.cli import copy_lessons; from ddpm_teach import load;"
-        f" assert {str(ROOT)!r} not in ddpm_teach.__file__;"
-        " print(copy_lessons(pathlib.Path('mine')), len(load('sprites')), pathlib.Path('mine/00_start_here.ipynb').exists())"
+        "import ddpm_teach; from pathlib import Path; from ddpm_teach.cli import copy_lessons;"
+        f" assert {str(ROOT)!r} not in ddpm_teach.__file__; copy_lessons(Path('mine'));"
+        " print(len(ddpm_teach.load('sprites')), Path('mine/00_start_here.ipynb').exists())"
     )
-    assert run(str(bin / "python"), "-c", code).strip().endswith("25000 True")
+    assert run(str(bin / "python"), "-c", code).strip() == "25000 True"

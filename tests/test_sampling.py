@@ -207,7 +207,7 @@ def test_noise_is_the_same_in_every_precision(strong):
 def test_moves_that_do_not_go_back_are_refused_before_the_network_runs(strong, counting, t, s):
     net = counting()
     for step in steps_of_every_kind(from_eps(net, strong), strong).values():
-        with pytest.raises(ValueError, match="[ts]: "):
+        with pytest.raises(ValueError, match=r"[ts]: "):
             step(torch.zeros(2, 3), t, s)
     assert not net.calls
 
@@ -285,7 +285,7 @@ def test_trailing_rounds_the_exact_fractions_half_up(T, steps):
 
 @pytest.mark.parametrize("steps", [0, -1, 1001, True])
 def test_a_number_of_steps_that_is_impossible_is_refused(steps):
-    with pytest.raises(ValueError, match="steps: "):
+    with pytest.raises((ValueError, TypeError), match="steps: "):
         trailing(1000, steps)
 
 
@@ -390,7 +390,7 @@ def test_every_is_lazy():
 
 @pytest.mark.parametrize("n", [0, -1, True])
 def test_every_refuses_a_bad_distance_at_the_call(n):
-    with pytest.raises(ValueError, match="n: "):
+    with pytest.raises((ValueError, TypeError), match="n: "):
         every([], n)
 
 

@@ -152,7 +152,7 @@ def test_a_table_that_is_no_schedule_is_refused(alpha_bar):
 
 @pytest.mark.parametrize("betas", [[], [0.0, 0.1], [0.1, 1.0], [-0.1], [0.1, math.nan], [[0.1, 0.2]], [1e-20, 0.5]])
 def test_betas_out_of_range_are_refused(betas):
-    with pytest.raises(ValueError, match="beta|alpha_bar"):
+    with pytest.raises(ValueError, match=r"beta|alpha_bar"):
         from_betas(torch.tensor(betas, dtype=torch.float64))
 
 
@@ -181,5 +181,5 @@ def test_times_that_are_no_whole_numbers_are_refused(strong, t):
 
 @pytest.mark.parametrize("T", [0, -3, True])
 def test_numbers_of_steps_below_one_are_refused(T):
-    with pytest.raises(ValueError, match="T: "):
+    with pytest.raises((ValueError, TypeError), match="T: "):
         linear(T)

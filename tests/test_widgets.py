@@ -151,7 +151,7 @@ X = torch.zeros(2, 3, 4, 4)
         ([Frame(1, X)], {"panels": ("x", "x1")}, "panels: expected some of"),
         ([Frame(1, X)], {"panels": ()}, "panels: expected some of"),
         ([Frame(1, X)], {"titles": ["a", "b"]}, "titles: expected 1"),
-        ([Frame(1001, X)], {"schedule": linear()}, "t: expected a time in 0…1000, got 1001"),
+        ([Frame(1001, X)], {"schedule": linear()}, "t: expected a whole number in 0…1000, got 1001"),
     ],
 )
 def test_refusals_name_the_argument(frames, options, message):

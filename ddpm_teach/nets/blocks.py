@@ -11,13 +11,15 @@ def check_images(x: Tensor, image_shape: tuple[int, int, int]) -> None:
     """Checks that x is (b, *image_shape).
 
     Raises:
-        ValueError: that names what came and the remedy.
+        ValueError, TypeError: that name what came and the remedy.
     """
     channels, height, width = image_shape
     if x.ndim != 4:
         raise ValueError(
             f"x: expected a batch (b, {channels}, {height}, {width}), got {tuple(x.shape)}; x[None] makes one"
         )
+    if not x.is_floating_point():
+        raise TypeError(f"x: expected floats in [-1, 1], got {x.dtype}; use images.pictures(index), or x / 127.5 - 1")
     if x.shape[1] != channels:
         raise ValueError(
             f"x: expected {channels} channels, got {x.shape[1]}; convert the pictures or build the net for them"
@@ -36,7 +38,7 @@ def check_input(
 
     Raises:
         ValueError: that names the argument, what came, and the remedy.
-        TypeError: if t isn't a tensor of whole numbers.
+        TypeError: if x isn't of floats, t isn't of whole numbers, or c is no tensor.
     """
     check_images(x, image_shape)
     if not isinstance(t, Tensor) or t.shape != (len(x),):
@@ -49,6 +51,8 @@ def check_input(
         return
     if context_dim is None:
         raise ValueError("c: this network takes no context; leave it out, or use a network with a context_dim")
+    if not isinstance(c, Tensor):
+        raise TypeError(f"c: expected a tensor ({len(x)}, {context_dim}), got {type(c).__name__}; use torch.tensor(c)")
     if c.shape != (len(x), context_dim):
         raise ValueError(
             f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"

@@ -93,6 +93,7 @@ class ContextUNet(nn.Module):
         if features % 8:
             raise ValueError(f"features: expected a multiple of 8 (for GroupNorm(8)), got {features}")
         self.config = dict(channels=channels, features=features, context_dim=context_dim, size=size, T=T)
+        self.T = T
         f = features
         self.stem = Block(channels, f, residual=True)
         self.down1 = Down(f, f)
@@ -118,10 +119,10 @@ class ContextUNet(nn.Module):
         self, x: Float[Tensor, "b c h w"], t: Int[Tensor, " b"], c: Tensor | None = None
     ) -> Float[Tensor, "b c h w"]:
         """ε̂ (b, c, h, w) for x_t, times t in 1…T and contexts c (b, context_dim); None is the zero context."""
-        T, context_dim = self.config["T"], self.config["context_dim"]
-        check_input(x, t, c, self.image_shape, T, context_dim)
+        context_dim = self.config["context_dim"]
+        check_input(x, t, c, self.image_shape, self.T, context_dim)
         context = x.new_zeros(len(x), context_dim) if c is None else c.to(x.dtype)
-        time = (t.to(x.dtype) / T)[:, None]  # (b, 1)
+        time = (t.to(x.dtype) / self.T)[:, None]  # (b, 1)
 
         stem = self.stem(x)  # (b, f, h, w)
         down1 = self.down1(stem)  # (b, f, h/2, w/2)

@@ -45,10 +45,21 @@ class Lab:
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         with open(home / "lab.log", "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
-                + ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
-                + [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.root}"]
-                + [f"--LabApp.app_settings_dir={home / 'app'}", "--LabApp.extension_manager=readonly"],
+                [
+                    sys.executable,
+                    "-m",
+                    "jupyterlab",
+                    "--no-browser",
+                    "--allow-root",
+                    "--expose-app-in-browser",
+                    "--ServerApp.ip=127.0.0.1",
+                    f"--ServerApp.port={port}",
+                    "--ServerApp.port_retries=0",
+                    f"--IdentityProvider.token={self.token}",
+                    f"--ServerApp.root_dir={self.root}",
+                    f"--LabApp.app_settings_dir={home / 'app'}",
+                    "--LabApp.extension_manager=readonly",
+                ],
                 env=env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
