@@ -44,7 +44,8 @@ def from_eps(net: Net, schedule: Schedule) -> Denoiser:
         times = _batched(t, x, schedule)
         if blind and _includes(t, schedule.T):
             raise ValueError(
-                f"t: alpha_bar[{schedule.T}] = 0, where the noise says nothing about the picture; start before"
+                f"t: alpha_bar[{schedule.T}] = 0, where the noise says nothing about the picture;"
+                f" start at {schedule.T - 1}"
             )
         eps = net(x, times)
         x0 = (x - schedule.noise_rate(t, x) * eps) / schedule.signal_rate(t, x)

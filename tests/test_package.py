@@ -33,10 +33,12 @@ def test_messages_without_shape_checks():
 
 def test_import_loads_nothing_that_only_lessons_or_training_need():
     heavy = ["matplotlib", "ipywidgets", "anywidget", "torchvision", "IPython", "accelerate", "PIL", "tqdm"]
-    code = f"import sys, torch; before = set(sys.modules); import ddpm_teach; print(sorted(set({heavy}) & (set(sys.modules) - before)))"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, torch; before = set(sys.modules); import ddpm_teach;"
+        f" print(sorted(set({heavy}) & (set(sys.modules) - before)))"
     )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH: it builds the wheel and its environment")
