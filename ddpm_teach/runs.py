@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import itertools
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -64,25 +66,44 @@ def train_preset(
     if resume:
         load_checkpoint(checkpoint, state)
 
+    stream = train(state, images, **options)  # looks at its arguments now, before there is anything to save
     bar = tqdm(total=state.steps, initial=state.step, unit="step", desc=name)
-    try:
-        stream = train(state, images, **options)
-        while logs := list(itertools.islice(stream, LOG_EVERY)):
-            loss = torch.stack([log.loss for log in logs]).mean().item()
-            _append(folder / "losses.csv", (logs[-1].step, f"{loss:.6f}", f"{logs[-1].lr:.6g}"))
-            bar.update(len(logs))
-            bar.set_postfix_str(
-                f"loss {loss:.4f}, {(bar.format_dict['rate'] or 0) * options['batch_size']:.0f} images/s"
-            )
-            if state.step % save_every < len(logs):
+    losses = []
+    with _signals_noted() as stopped:
+        for log in stream:
+            losses.append(log.loss)
+            bar.update()
+            ending = bool(stopped) or log.step == state.steps or time.monotonic() > ends
+            if log.step % LOG_EVERY == 0 or ending:
+                loss = torch.stack(losses).mean().item()
+                losses.clear()
+                _append(folder / "losses.csv", (log.step, f"{loss:.6f}", f"{log.lr:.6g}"))
+                pace = (bar.format_dict["rate"] or 0) * options["batch_size"]
+                bar.set_postfix_str(f"loss {loss:.4f}, {pace:.0f} images/s")
+            if log.step % save_every == 0 or ending:
                 save_checkpoint(checkpoint, state)
-            if time.monotonic() > ends:
+            if ending:
                 break
-    finally:  # also after Ctrl-C: what was trained is kept
-        bar.close()
-        save_checkpoint(checkpoint, state)
-    print(f"{checkpoint}: {state.step} of {state.steps} steps, last loss {loss:.4f}")
+    bar.close()
+    print(f"{checkpoint}: {state.step} of {state.steps} steps")
+    if stopped:
+        raise KeyboardInterrupt
     return state
+
+
+@contextlib.contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Ctrl-C and `kill` only make the list true: the step at hand is finished, so that what is saved is consistent."""
+    noted: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # a run in the background may ignore Ctrl-C
+                signal.signal(number, lambda number, _: noted.append(number))
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _seconds_per_step(net: nn.Module, images: ImageSet, **options: object) -> float:

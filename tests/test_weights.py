@@ -27,7 +27,7 @@ def test_the_classifier_knows_real_sprites():
 
 
 def test_samples_are_of_the_class_that_was_asked_for(model):
-    """The course promises 90 %. 100 samples have a standard error of 3 points there; the card's 1,000 are well above."""
+    """The course promises 90 %. 100 samples have a standard error of 3 points there; the card's are at 99."""
     x, labels = draw(model, 20)
     assert class_accuracy(load_classifier("sprites"), x, labels) >= 0.9
 
