@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ddpm-teach: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("ddpm-teach: interrupted; what was trained is kept, go on with --resume", file=sys.stderr)
+        print("ddpm-teach: interrupted", file=sys.stderr)
         return 130
 
 

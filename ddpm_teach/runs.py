@@ -85,7 +85,8 @@ def train_preset(
             if ending:
                 break
     bar.close()
-    print(f"{checkpoint}: {state.step} of {state.steps} steps")
+    rest = "" if state.step == state.steps else "; add --resume to go on"
+    print(f"{checkpoint}: {state.step} of {state.steps} steps{rest}")
     if stopped:
         raise KeyboardInterrupt
     return state
