@@ -7,6 +7,7 @@ yellow in the lights, as pixel artists do, so any two ramps look well beside eac
 
 from __future__ import annotations
 
+import random
 from typing import NamedTuple
 
 import numpy as np
@@ -189,3 +190,28 @@ _LINE_OF[[WHITE, BLACK]] = BLACK
 def rgb(pixels: np.ndarray) -> np.ndarray:
     """Palette indices (..., 16, 16) to colours (..., 16, 16, 3) uint8."""
     return PALETTE[pixels]
+
+
+def pick(rng: random.Random, names: str) -> Ramp:
+    """One of the ramps named (single words, repeat a name to make it likelier)."""
+    return RAMPS[rng.choice(names.split())]
+
+
+def pick_other(rng: random.Random, names: str, taken: Ramp) -> Ramp:
+    """One of the ramps named, but not `taken`."""
+    return pick(rng, " ".join(name for name in names.split() if name != taken.name))
+
+
+def coin(rng: random.Random) -> bool:
+    """Heads or tails."""
+    return rng.random() < 0.5
+
+
+def height(art: str) -> int:
+    """Number of rows of a piece of art."""
+    return len(art.strip("\n").split("\n"))
+
+
+def attributes(color: Ramp, accent: Ramp | None = None, item: str = "none") -> dict[str, str]:
+    """What the attribute table says about a thing, which faces nowhere."""
+    return {"color": color.name, "accent": accent.name if accent else "none", "item": item, "facing": "none"}

@@ -8,34 +8,7 @@ from __future__ import annotations
 
 import random
 
-from canvas import BLACK, RAMPS, WHITE, Canvas, Ramp, tones
-
-Attributes = dict[str, str]
-
-
-def pick(rng: random.Random, names: str) -> Ramp:
-    """One of the ramps named (single words, repeat a name to make it likelier)."""
-    return RAMPS[rng.choice(names.split())]
-
-
-def pick_other(rng: random.Random, names: str, taken: Ramp) -> Ramp:
-    """One of the ramps named, but not `taken`."""
-    return pick(rng, " ".join(name for name in names.split() if name != taken.name))
-
-
-def coin(rng: random.Random) -> bool:
-    """Heads or tails."""
-    return rng.random() < 0.5
-
-
-def attributes(color: Ramp, accent: Ramp | None = None, item: str = "none") -> Attributes:
-    """What the attribute table says about a sprite; food faces nowhere."""
-    return {"color": color.name, "accent": accent.name if accent else "none", "item": item, "facing": "none"}
-
-
-def height(art: str) -> int:
-    """Number of rows of a piece of art."""
-    return len(art.strip("\n").split("\n"))
+from canvas import BLACK, RAMPS, WHITE, Canvas, Ramp, attributes, coin, height, pick, pick_other, tones
 
 
 def overlay(canvas: Canvas, part: Canvas, line: int | None = None) -> None:
@@ -174,7 +147,7 @@ BLUSH = """
 """
 
 
-def apple(canvas: Canvas, rng: random.Random) -> Attributes:
+def apple(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """An apple or a pear with stem, leaf, perhaps a blush on its cheek or a bite out of its side."""
     ramp = pick(rng, "red red red lime green yellow blond")
     leaf = pick(rng, "leaf green lime teal")
@@ -236,7 +209,7 @@ bcd.cdd
 ]
 
 
-def grapes(canvas: Canvas, rng: random.Random) -> Attributes:
+def grapes(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A bunch of grapes under a vine leaf."""
     ramp, leaf = pick(rng, "purple indigo magenta lime green red blue"), pick(rng, "leaf green lime")
     second = pick(rng, "purple lime magenta indigo red") if rng.random() < 0.4 else ramp
@@ -311,7 +284,7 @@ MELON_SEEDS = [
 ]
 
 
-def watermelon(canvas: Canvas, rng: random.Random) -> Attributes:
+def watermelon(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A slice of watermelon: half moon, wedge or quarter, with seeds, striped rind, perhaps a bite."""
     flesh, rind = pick(rng, "red red pink orange yellow"), pick(rng, "green leaf lime teal")
     shape = rng.randrange(3)
@@ -409,7 +382,7 @@ cddc
 """
 
 
-def bread(canvas: Canvas, rng: random.Random) -> Attributes:
+def bread(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A loaf or a baguette with slashes in the crust, perhaps cut at one end, perhaps on a plate."""
     crust = pick(rng, "crust crust ginger bronze brown wood")
     cut = pick(rng, "cream crust blond bone")
@@ -529,7 +502,7 @@ FISH_PATTERNS = [
 ]
 
 
-def fish(canvas: Canvas, rng: random.Random) -> Attributes:
+def fish(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A fish seen from the side, with fins and tail in a second colour, and stripes, spots or scales."""
     ramp = pick(rng, "steel sky blue teal green orange red pink gold purple grey")
     fin = pick(rng, "steel sky blue teal orange red yellow purple gold pink")
@@ -605,7 +578,7 @@ GRILL = [
 ]
 
 
-def meat(canvas: Canvas, rng: random.Random) -> Attributes:
+def meat(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """Meat on the bone: a drumstick or a big joint with a bone through it, with grill marks, glaze or a bite."""
     ramp = pick(rng, "crust ginger meat brown bronze red")
     bone = pick(rng, "bone white cream")
@@ -661,7 +634,7 @@ WEDGES = [
 HOLES = ["", "aa", "aa\nad", "aaa\naaa\n.dd", "aaa\naad", ".aa\naaa\naaa\n.dd"]
 
 
-def cheese(canvas: Canvas, rng: random.Random) -> Attributes:
+def cheese(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A wedge of cheese with holes in its front, perhaps a coloured rind, a mouse's bite, a plate."""
     ramp = pick(rng, "yellow yellow gold blond orange cream")
     dish = plate(canvas, rng)
@@ -724,7 +697,7 @@ def topping(canvas: Canvas, rng: random.Random, x: int, bottom: int) -> tuple[st
     return item, ramp
 
 
-def cake(canvas: Canvas, rng: random.Random) -> Attributes:
+def cake(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A slice of layer cake: sponge, filling, icing that drips, a topping."""
     icing, filling = pick(rng, ICING_FLAVOURS), pick(rng, ICING_FLAVOURS)
     sponge = pick(rng, "cream blond chocolate crust pink")
@@ -808,7 +781,7 @@ bccbccbccbcc
 SPRINKLES = ["", "57 88 a6 75", "49 68 a9 86", "66 77 99 58", "59 89 a8 67 76"]
 
 
-def cupcake(canvas: Canvas, rng: random.Random) -> Attributes:
+def cupcake(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A cupcake: pleated paper, swirled icing, sprinkles, something on top."""
     icing, paper = pick(rng, ICING_FLAVOURS), pick(rng, "crust chocolate white sky red purple teal yellow pink blue")
     art = rng.choice(FROSTINGS)
@@ -877,7 +850,7 @@ TOP_PATTERNS = {
 }
 
 
-def doughnut(canvas: Canvas, rng: random.Random) -> Attributes:
+def doughnut(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A ring doughnut with dripping icing and sprinkles, stripes or nuts, perhaps bitten."""
     icing, dough = pick(rng, ICING_FLAVOURS), pick(rng, "crust crust ginger bronze chocolate blond")
     canvas.ellipse(7.5, 7.5, 7, 6.4, dough)
@@ -955,7 +928,7 @@ CARROT_LEAVES = [
 RIDGES = ["", "57 68 8a 86 97 a8", "67 77 4a 5a 96 a6", "86 77 59 6a a8", "77 88 49 5a", "95 a6 68 79 4a"]
 
 
-def carrot(canvas: Canvas, rng: random.Random) -> Attributes:
+def carrot(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A carrot lying aslant, with feathery leaves, ridges, perhaps a bite."""
     ramp, leaf = pick(rng, "orange orange orange ginger yellow purple"), pick(rng, "leaf green lime teal")
     canvas.stamp(rng.choice(CARROTS), 1, 3, tones("123", ramp))
@@ -1044,7 +1017,7 @@ SPOTS = {
 }
 
 
-def mushroom(canvas: Canvas, rng: random.Random) -> Attributes:
+def mushroom(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A mushroom: cap of one of three shapes, with or without spots, on a stalk, perhaps in grass."""
     ramp, stalk = pick(rng, "red red brown ginger crust white purple blue teal pink"), pick(rng, "cream bone white")
     cap = rng.choice(CAPS)
@@ -1151,7 +1124,7 @@ GARNISH = {
 }
 
 
-def ice_cream(canvas: Canvas, rng: random.Random) -> Attributes:
+def ice_cream(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """An ice-cream cone: one or two scoops, sauce, a wafer, cherry or mint leaf."""
     flavours = "pink cream chocolate lime sky yellow magenta orange purple white teal red"
     ramp, second = pick(rng, flavours), pick(rng, flavours)
@@ -1205,7 +1178,7 @@ LAYERS = {
 SEEDS = ["", "43 63 92 b3 74", "52 83 a2 44 c4", "42 62 82 a3 53 73 93"]
 
 
-def burger(canvas: Canvas, rng: random.Random) -> Attributes:
+def burger(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A burger: sesame bun, patty and two or three other layers in any order."""
     bun = pick(rng, "crust crust ginger bronze blond chocolate")
     layers = rng.sample([name for name in LAYERS if name != "patty"], 3)
@@ -1269,7 +1242,7 @@ FROTH = [
 STEAM = ["", ".d..d\nd..d.\n.d..d", "d..\n.d.\nd..", "..d..d\n.d..d."]
 
 
-def mug(canvas: Canvas, rng: random.Random) -> Attributes:
+def mug(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A mug of beer with froth, or of tea, cocoa or milk with steam; stripes or an emblem on its side."""
     ramp = pick(rng, "gold wood white red blue green sky purple orange steel pink teal")
     drink = pick(rng, "chocolate gold cream red bronze lime")

@@ -9,36 +9,10 @@ from __future__ import annotations
 
 import random
 
-from canvas import RAMPS, WHITE, Canvas, Ramp, tones
+from canvas import RAMPS, WHITE, Canvas, Ramp, attributes, coin, height, pick, pick_other, tones
 
-Attributes = dict[str, str]
 PALE = ("yellow", "lime", "sky", "pink", "orange")
 MAGIC = "red orange yellow lime green teal sky blue indigo purple magenta pink"
-
-
-def pick(rng: random.Random, names: str) -> Ramp:
-    """One of the ramps named (single words, repeat a name to make it likelier)."""
-    return RAMPS[rng.choice(names.split())]
-
-
-def pick_other(rng: random.Random, names: str, taken: Ramp) -> Ramp:
-    """One of the ramps named, but not `taken`."""
-    return pick(rng, " ".join(name for name in names.split() if name != taken.name))
-
-
-def coin(rng: random.Random) -> bool:
-    """Heads or tails."""
-    return rng.random() < 0.5
-
-
-def attributes(color: Ramp, accent: Ramp, item: str = "none") -> Attributes:
-    """What the attribute table says about a sprite; potions and spells face nowhere."""
-    return {"color": color.name, "accent": accent.name, "item": item, "facing": "none"}
-
-
-def height(art: str) -> int:
-    """Number of rows of a piece of art."""
-    return len(art.strip("\n").split("\n"))
 
 
 def overlay(canvas: Canvas, part: Canvas, line: int | None = None) -> None:
@@ -134,7 +108,7 @@ ccccccc
 """
 
 
-def vessel(canvas: Canvas, rng: random.Random, art: str, levels: tuple[int, ...], centre: int) -> Attributes:
+def vessel(canvas: Canvas, rng: random.Random, art: str, levels: tuple[int, ...], centre: int) -> dict[str, str]:
     """A stoppered glass vessel of liquid; `centre` is the row round which label, emblem or bubbles sit."""
     liquid = pick(rng, MAGIC)
     glass = RAMPS["glass"]
@@ -310,27 +284,27 @@ SQUARE = [
 ]
 
 
-def round_flask(canvas: Canvas, rng: random.Random) -> Attributes:
+def round_flask(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """The round flask of a healing potion."""
     return vessel(canvas, rng, rng.choice(ROUND), (6, 7, 8, 9), 9)
 
 
-def tall_bottle(canvas: Canvas, rng: random.Random) -> Attributes:
+def tall_bottle(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A tall bottle with shoulders."""
     return vessel(canvas, rng, rng.choice(TALL), (5, 7, 8, 9), 9)
 
 
-def conical_flask(canvas: Canvas, rng: random.Random) -> Attributes:
+def conical_flask(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """An alchemist's conical flask."""
     return vessel(canvas, rng, rng.choice(CONICAL), (6, 8, 9, 10), 10)
 
 
-def heart_flask(canvas: Canvas, rng: random.Random) -> Attributes:
+def heart_flask(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A flask in the shape of a heart or a shield."""
     return vessel(canvas, rng, rng.choice(HEART), (5, 6, 7, 8), 8)
 
 
-def square_vial(canvas: Canvas, rng: random.Random) -> Attributes:
+def square_vial(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A square or bevelled vial."""
     return vessel(canvas, rng, rng.choice(SQUARE), (6, 7, 8, 9), 9)
 
@@ -384,7 +358,7 @@ RUNES = {
 }
 
 
-def scroll(canvas: Canvas, rng: random.Random) -> Attributes:
+def scroll(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A scroll: unrolled with writing, a rune or a symbol, or rolled up with a ribbon."""
     paper, accent = pick(rng, "cream bone white blond crust"), pick(rng, MAGIC + " gold wood")
     ink = pick(rng, "black red blue purple green brown magenta teal")
@@ -492,7 +466,7 @@ BOOK = """
 """
 
 
-def book(canvas: Canvas, rng: random.Random) -> Attributes:
+def book(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A closed spell book with an emblem, metal corners, a clasp or a bookmark."""
     cover = pick(rng, MAGIC + " brown black")
     metal = pick_other(rng, "gold gold steel bronze white pink sky", cover)
@@ -578,7 +552,7 @@ bccb....bccc
 """
 
 
-def flame(canvas: Canvas, rng: random.Random) -> Attributes:
+def flame(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A magic flame or fireball in three nested tones, perhaps with embers, on logs or in a dish."""
     outer = pick(rng, MAGIC)
     inner = pick_other(rng, MAGIC + " white", outer)
@@ -700,7 +674,7 @@ dccccccccccccb
 SPARKS = ["13 2c d5", "22 c3 3d dd", "14 e7 cb", "25 d4 2b db", "11 ed c2 3c"]
 
 
-def bolt(canvas: Canvas, rng: random.Random) -> Attributes:
+def bolt(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A bolt of lightning, with sparks or out of a cloud."""
     ramp = pick(rng, MAGIC + " yellow yellow gold")
     accent = pick_other(rng, MAGIC + " white", ramp)
@@ -807,7 +781,7 @@ CLUSTERS = [
 ROCKS = [".ddcccccccb.\ndcccccccccbb\n.bbbbbbbbbb.", "..dccddcccb.\nddccccccccbb\nbbbbbbbbbbbb"]
 
 
-def crystal(canvas: Canvas, rng: random.Random) -> Attributes:
+def crystal(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """Magic crystals growing out of rock, or a cut gem that twinkles."""
     ramp = pick(rng, MAGIC + " glass")
     accent = pick(rng, "grey brown steel bone night gold")
@@ -852,7 +826,7 @@ SWIRLS = {
 STANDS = ["..dcccccb..\n.dcccccccb.", "dc.dcccb.cb\n.dcccccccb.", "...dcccb...\ndcccccccccb"]
 
 
-def orb(canvas: Canvas, rng: random.Random) -> Attributes:
+def orb(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A crystal ball with a sign inside, on a stand or ringed with light."""
     ramp = pick(rng, MAGIC + " night glass")
     sign = pick_other(rng, MAGIC + " white white", ramp)
@@ -876,7 +850,7 @@ def orb(canvas: Canvas, rng: random.Random) -> Attributes:
 # --- wand ---
 
 
-def wand(canvas: Canvas, rng: random.Random) -> Attributes:
+def wand(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A wand or staff held aslant, with a shining head, perhaps a ribbon, perhaps sparkles."""
     ramp = pick(rng, MAGIC + " yellow gold")
     shaft = pick_other(rng, "wood crust bronze gold steel white purple red pink black", ramp)
