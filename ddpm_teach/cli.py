@@ -88,7 +88,7 @@ def run_lab(args: argparse.Namespace, rest: list[str]) -> int:
     if importlib.util.find_spec("jupyterlab") is None:
         raise ModuleNotFoundError('JupyterLab is not installed; run: pip install "ddpm-teach[lab]"')
     copied, kept = copy_lessons(args.folder)
-    print(f"{args.folder}: {copied} lessons copied, {kept} of yours kept")
+    print(f"{args.folder}: lessons copied: {copied}, lessons of yours kept: {kept}")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={args.folder.resolve()}"]
     command.append(f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -66,8 +66,13 @@ def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) 
         null: the context that stands for "no context", or a negative one; zeros unless given.
 
     Raises:
+        TypeError: if `context` is no tensor.
         ValueError: if `scale` isn't finite or `null` has another shape than `context`.
     """
+    if not isinstance(context, Tensor):
+        raise TypeError(
+            f"context: expected a tensor (b, …), got {context!r}; use torch.tensor(…) or model.context(name)"
+        )
     if not math.isfinite(scale):
         raise ValueError(f"scale: expected a finite number, got {scale}")
     null = torch.zeros_like(context) if null is None else null

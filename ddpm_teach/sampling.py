@@ -217,7 +217,7 @@ def sample(
 
     predict = devices.in_precision(net, device, precision)
     if context is not None:
-        predict = guided(predict, context.to(device), guidance_scale)
+        predict = guided(predict, context.to(device) if isinstance(context, Tensor) else context, guidance_scale)
     step = ddim_step(clipped(from_eps(predict, schedule), schedule), schedule, eta, rng=rng)
     frames = walk(step, torch.randn(*shape, generator=rng).to(device), times)
     if progress:

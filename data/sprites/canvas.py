@@ -109,7 +109,6 @@ BRIGHTS = [
     RAMPS[n]
     for n in ["red", "orange", "yellow", "lime", "green", "teal", "sky", "blue", "indigo", "purple", "magenta", "pink"]
 ]
-METALS = [RAMPS[n] for n in ("steel", "gold", "bronze")]
 
 
 def tones(chars: str, ramp: Ramp) -> dict[str, int]:

@@ -67,7 +67,7 @@ def exported(new_page, bundle, tmp_path):
     def open_export(width=1200, twice=False, **options):
         lesson = notebook(bundle)
         if twice:
-            lesson.cells *= 2
+            lesson.cells += notebook(bundle).cells  # with an id of its own
         path = tmp_path / "lesson.html"
         path.write_text(exporter.from_notebook_node(lesson)[0], encoding="utf-8")
         page = new_page(width, **options)
