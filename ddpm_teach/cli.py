@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("preset", help=", ".join(PRESETS))
     train.add_argument("--out", type=Path, help="folder for checkpoint, samples and losses (default: runs/PRESET)")
     length = train.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=int, help="the step at which the run ends")
+    length.add_argument("--steps", type=int, help="the step at which the run ends; may be moved when resuming")
     length.add_argument("--minutes", type=float, help="train for about so long")
     train.add_argument("--batch-size", type=int)
     train.add_argument("--seed", type=int, default=0)

@@ -41,7 +41,8 @@ def train_preset(
     """Trains a preset with a progress bar and keeps last.pt and losses.csv (step, mean loss, rate) in `folder`.
 
     With `minutes` the number of steps is what this machine does in that time, measured over the first few steps and
-    fixed then, since the learning rate's decay depends on it. The run ends after that time in any case.
+    fixed then, since the learning rate's decay depends on it. The run ends after that time in any case. With `resume`,
+    `steps` moves the end of the run (see `TrainState.end_at`).
 
     Raises:
         ValueError: for an unknown preset, a folder that has a run already (without `resume`), or a bad checkpoint.
@@ -65,6 +66,8 @@ def train_preset(
     )
     if resume:
         load_checkpoint(checkpoint, state)
+        if steps:
+            state.end_at(steps)
 
     stream = train(state, images, **options)  # looks at its arguments now, before there is anything to save
     bar = tqdm(total=state.steps, initial=state.step, unit="step", desc=name)

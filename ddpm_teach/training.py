@@ -67,23 +67,34 @@ class TrainState:
         device = next(net.parameters()).device
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
         optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=device.type in ("cpu", "cuda"))
-        lr_schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)
+        lr_schedule = _linear_decay(optimizer, steps)
         ema = AveragedModel(net, multi_avg_fn=ema_with_warmup(ema_decay), use_buffers=True)
         return cls(net, schedule, optimizer, lr_schedule, ema, steps, classes, ema_decay, seed)
 
+    def end_at(self, steps: int) -> None:
+        """Moves the end of the run. The learning rate goes to lr · (1 - step / steps) and falls to 0 from there.
+
+        Raises:
+            ValueError: if the run is past that step.
+        """
+        check_int("steps", steps, 1)
+        if steps < self.step:
+            raise ValueError(f"steps: the run has done {self.step} already, so it can't end at {steps}; give more")
+        self.steps = steps
+        self.lr_schedule = _linear_decay(self.optimizer, steps, done=self.step)
+
     def state_dict(self) -> dict:
-        """Everything but the network's architecture: weights, moments, averages, rates and counters."""
+        """Everything but the network's architecture: weights, moments, averages and counters."""
         return {
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "lr_schedule": self.lr_schedule.state_dict(),
             "numbers": {name: getattr(self, name) for name in ("steps", "ema_decay", "seed", "step")},
         }
 
     def load_state_dict(self, state: dict) -> None:
         """The inverse of `state_dict`."""
-        for part in ("net", "ema", "optimizer", "lr_schedule"):
+        for part in ("net", "ema", "optimizer"):
             getattr(self, part).load_state_dict(state[part])
         for parameter, moments in self.optimizer.state.items():  # the fused kernel wants them in the parameter's layout
             for name, value in moments.items():
@@ -91,7 +102,12 @@ class TrainState:
                     moments[name] = torch.empty_like(parameter).copy_(value)
         for name, value in state["numbers"].items():
             setattr(self, name, value)
+        self.end_at(self.steps)
         self.ema.multi_avg_fn = ema_with_warmup(self.ema_decay)
+
+
+def _linear_decay(optimizer: torch.optim.Optimizer, steps: int, done: int = 0) -> torch.optim.lr_scheduler.LambdaLR:
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps), last_epoch=done - 1)
 
 
 def ema_with_warmup(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:

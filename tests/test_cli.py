@@ -49,7 +49,8 @@ def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, caps
 
     assert main(["train", "sprites", *TINY, *out]) == 2  # it would overwrite the run
     assert "--resume" in capsys.readouterr().err
-    assert main(["train", "sprites", *TINY, *out, "--resume"]) == 0
+    assert main(["train", "sprites", *TINY, *out, "--resume", "--steps", "6"]) == 0  # a later end
+    assert "6 of 6 steps" in capsys.readouterr().out
     assert (
         main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "2", "--png", str(tmp_path / "x.png")]) == 0
     )

@@ -94,6 +94,19 @@ def test_resuming_is_exact_in_bfloat16_too(new_run, toy_images, tmp_path):
     assert first + advance(load_checkpoint(tmp_path / "run"), toy_images, precision="bfloat16") == losses
 
 
+def test_a_run_at_its_end_can_be_given_a_later_one(new_run, toy_images, tmp_path):
+    """From there it goes on as every run does: at the rate lr · (1 - step / steps), down to 0 at the new end."""
+    run = new_run(lr=1e-2)
+    advance(run, toy_images)
+    save_checkpoint(tmp_path / "run", run)
+    run = load_checkpoint(tmp_path / "run")
+    run.end_at(2 * STEPS)
+    rates = [log.lr for log in train(run, toy_images, batch_size=8, precision="float32")]
+    assert rates == pytest.approx([1e-2 * (1 - step / (2 * STEPS)) for step in range(STEPS, 2 * STEPS)])
+    with pytest.raises(ValueError, match=f"has done {2 * STEPS} already, so it can't end at {STEPS}"):
+        run.end_at(STEPS)
+
+
 def test_a_run_built_from_its_file_keeps_every_choice_it_was_created_with(new_run, toy_images, tmp_path):
     """Among them those that are no tensors: the rate it started with, its end, its seed, the decay of its EMA."""
     options = dict(
