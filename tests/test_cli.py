@@ -113,23 +113,23 @@ def test_lessons_are_copied_and_never_overwritten(tmp_path):
 
 
 def test_the_bare_command_opens_lesson_00_in_jupyterlab(tmp_path):
-    """The real JupyterLab on a loopback port: it serves the copied lesson, and --port and --no-browser reach it."""
+    """The real JupyterLab on a loopback port: it serves the copied lesson as one it trusts, and --port and --no-browser reach it."""
     pytest.importorskip("jupyterlab", reason="JupyterLab isn't installed: the extra `lab` brings it")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--no-browser", "--port", str(port), "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=secret"]
-    env = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "run")}
+    folders = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME", "DATA")}
     lab = subprocess.Popen(
         [sys.executable, "-m", "ddpm_teach", *options],
         cwd=tmp_path,
-        env=env,
+        env={**os.environ, **folders},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
     try:
-        url = f"http://127.0.0.1:{port}/api/contents/{FIRST_LESSON}?content=0&token=secret"
+        url = f"http://127.0.0.1:{port}/api/contents/{FIRST_LESSON}?token=secret"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         for _ in range(600):
             try:
@@ -139,6 +139,8 @@ def test_the_bare_command_opens_lesson_00_in_jupyterlab(tmp_path):
                 assert lab.poll() is None, lab.stderr.read().decode()
                 time.sleep(0.2)
         assert answer["type"] == "notebook"
+        code = [cell for cell in answer["content"]["cells"] if cell["cell_type"] == "code"]
+        assert code and all(cell["metadata"]["trusted"] for cell in code), "else the stored sliders show as stills"
         assert (tmp_path / "my-lessons" / FIRST_LESSON).exists()
         page = opener.open(f"http://127.0.0.1:{port}/?token=secret", timeout=5)
         assert Path(page.url.split("?")[0]).name == FIRST_LESSON
