@@ -1,17 +1,23 @@
 """ddpm_teach: the companion package of a course on diffusion models. Every equation of the course is one line here."""
 
+from ddpm_teach.bound import Bound, bound_moves, posterior_log_variance, variational_bound, variational_weights
 from ddpm_teach.data import ImageSet, load
-from ddpm_teach.denoise import Denoiser, Estimate, Net, clipped, from_eps, guided
+from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0, projected, thresholded
 from ddpm_teach.devices import pick_device
-from ddpm_teach.forward import Gaussian, add_noise, posterior
+from ddpm_teach.forward import Gaussian, add_noise, forward_step, posterior, velocity
+from ddpm_teach.guidance import gradient, guided, inpainting, score_corrected
+from ddpm_teach.kinds import Denoiser, Estimate, Frame, Net, Step
 from ddpm_teach.nets import ContextUNet
-from ddpm_teach.sampling import Frame, Step, ddim_step, ddpm_step, every, sample, trailing, walk
-from ddpm_teach.schedule import Schedule, from_betas, linear
+from ddpm_teach.noise import draw_noise, dropped_out, repeated
+from ddpm_teach.sampling import ddim_inversion, ddim_step, ddpm_step, every, heun_step, sample, walk
+from ddpm_teach.schedule import Schedule, cosine, from_betas, linear, scaled_linear, sqrt_beta, zero_terminal_snr
+from ddpm_teach.times import ldm_quad, ldm_uniform, leading, quadratic, trailing
 from ddpm_teach.weights import Pretrained, load_pretrained
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bound",
     "ContextUNet",
     "Denoiser",
     "Estimate",
@@ -23,19 +29,45 @@ __all__ = [
     "Schedule",
     "Step",
     "add_noise",
+    "bound_moves",
     "clipped",
+    "cosine",
+    "ddim_inversion",
     "ddim_step",
     "ddpm_step",
+    "draw_noise",
+    "dropped_out",
     "every",
+    "forward_step",
     "from_betas",
     "from_eps",
+    "from_v",
+    "from_x0",
+    "gradient",
     "guided",
+    "heun_step",
+    "inpainting",
+    "ldm_quad",
+    "ldm_uniform",
+    "leading",
     "linear",
     "load",
     "load_pretrained",
     "pick_device",
     "posterior",
+    "posterior_log_variance",
+    "projected",
+    "quadratic",
+    "repeated",
     "sample",
+    "scaled_linear",
+    "score_corrected",
+    "sqrt_beta",
+    "thresholded",
     "trailing",
+    "variational_bound",
+    "variational_weights",
+    "velocity",
     "walk",
+    "zero_terminal_snr",
 ]

@@ -1,131 +1,87 @@
-"""Reading a network: from its raw prediction to an estimate of the picture and of the noise.
+"""Reading a network: from its raw prediction to an estimate of the picture and of the noise. Lesson 04.
 
-    Net(x, t, c) -> raw prediction        t: long (b,) in 1…T; c: context (b, …) or None
-    Denoiser(x, t) -> Estimate(x0, eps)   t: an int or long (b,); the two always satisfy x = √ᾱ_t x0 + √(1 - ᾱ_t) eps
-
-Wrappers keep the kind: `guided` makes a Net of a Net, `clipped` a Denoiser of a Denoiser.
+`clipped`, `thresholded` and `projected` make a Denoiser of a Denoiser, as `score_corrected` in guidance.py does.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ddpm_teach.schedule import Schedule, Time, check_net, check_time
-
-Net = Callable[..., Tensor]
-
-
-class Estimate(NamedTuple):
-    """What a network says about x_t: the clean picture `x0` and the noise `eps`, both of x_t's shape."""
-
-    x0: Tensor
-    eps: Tensor
-
-
-Denoiser = Callable[[Tensor, Time], Estimate]
+from ddpm_teach.checks import Time, check_net, check_number, check_time
+from ddpm_teach.guidance import guided as guided
+from ddpm_teach.kinds import Denoiser, Estimate, Net
+from ddpm_teach.schedule import Schedule
 
 
 def from_eps(net: Net, schedule: Schedule) -> Denoiser:
     """Reads a network that predicts the noise: x̂_0 = (x_t - √(1 - ᾱ_t) ε̂) / √ᾱ_t (DDPM eq. 15). Lesson 04.
 
-    Raises:
-        ValueError: at a time with ᾱ_t = 0, where ε̂ says nothing about the picture.
+    Refuses a time with ᾱ_t = 0, where ε̂ says nothing about the picture.
     """
+    return _reader(net, schedule, lambda eps, x, signal, noise: Estimate((x - noise * eps) / signal, eps), blind=True)
 
+
+def from_x0(net: Net, schedule: Schedule) -> Denoiser:
+    """Reads a network that predicts the picture: ε̂ = (x_t - √ᾱ_t x̂_0) / √(1 - ᾱ_t). Lesson 04."""
+    return _reader(net, schedule, lambda x0, x, signal, noise: Estimate(x0, (x - signal * x0) / noise))
+
+
+def from_v(net: Net, schedule: Schedule) -> Denoiser:
+    """Reads a network that predicts v (see `velocity`): x̂_0 = √ᾱ_t x_t - √(1 - ᾱ_t) v̂, ε̂ = √(1 - ᾱ_t) x_t + √ᾱ_t v̂.
+
+    It is defined at every time, also where ᾱ_t = 0 (Salimans & Ho 2022, appendix D). Lesson 04.
+    """
+    return _reader(net, schedule, lambda v, x, signal, noise: Estimate(signal * x - noise * v, noise * x + signal * v))
+
+
+def _reader(net: Net, schedule: Schedule, read: Callable[..., Estimate], blind: bool = False) -> Denoiser:
     check_net(net, schedule)
-    blind = schedule.at(schedule.T) == 0
+    last, why = schedule.T, ""
+    if blind and schedule.at(last) == 0:
+        why = f"; alpha_bar[{last}] = 0, where the noise says nothing about the picture: start at {last - 1}"
+        last -= 1
 
     def denoise(x: Tensor, t: Time) -> Estimate:
-        times = _batched(t, x, schedule)
-        if blind and _includes(t, schedule.T):
-            raise ValueError(
-                f"t: alpha_bar[{schedule.T}] = 0, where the noise says nothing about the picture;"
-                f" start at {schedule.T - 1}"
-            )
-        eps = net(x, times)
-        x0 = (x - schedule.noise_rate(t, x) * eps) / schedule.signal_rate(t, x)
-        return Estimate(x0, eps)
+        check_time(t, 1, last, x, why)
+        times = torch.full((len(x),), t, device=x.device) if isinstance(t, int) else t
+        return read(net(x, times), x, schedule.signal_rate(t, x), schedule.noise_rate(t, x))
 
     return denoise
 
 
-def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) -> Net:
-    """Classifier-free guidance (Ho & Salimans 2022): ε_u + scale · (ε_c - ε_u). Lesson 05.
+def projected(denoiser: Denoiser, schedule: Schedule, projection: Callable[[Tensor], Tensor]) -> Denoiser:
+    """Replaces x̂_0 by projection(x̂_0) and makes ε̂ agree with it: ε̂ = (x_t - √ᾱ_t x̂_0) / √(1 - ᾱ_t). Lesson 04.
 
-    scale = 1 is the conditional network and 0 the unconditional one, each by one plain call. Any other scale costs
-    one call with twice the batch.
-
-    Args:
-        context: (b, …) or (1, …), what the pictures shall show.
-        scale: a finite number; beyond 1 it pushes away from `null`.
-        null: the context that stands for "no context", or a negative one; zeros unless given.
-
-    Raises:
-        TypeError: if `context` is no tensor.
-        ValueError: if `scale` isn't finite or `null` has another shape than `context`.
+    With a codebook's nearest entries as the projection this is latent diffusion's quantize_x0, which leaves ε̂ behind.
     """
-    if not isinstance(context, Tensor):
-        raise TypeError(
-            f"context: expected a tensor (b, …), got {context!r}; use torch.tensor(…) or model.context(name)"
-        )
-    if not math.isfinite(scale):
-        raise ValueError(f"scale: expected a finite number, got {scale}")
-    null = torch.zeros_like(context) if null is None else null
-    if null.shape[1:] != context.shape[1:]:
-        raise ValueError(f"null: expected contexts of shape {tuple(context.shape[1:])}, got {tuple(null.shape[1:])}")
-
-    def guided_net(x: Tensor, t: Tensor, c: None = None) -> Tensor:
-        if c is not None:
-            raise ValueError("c: this network carries its context already; give it to guided(net, context, scale)")
-        if scale in (0, 1):
-            return net(x, t, _expanded(context if scale == 1 else null, x))
-        both = torch.cat([_expanded(null, x), _expanded(context, x)])
-        without, with_context = net(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
-        return without + scale * (with_context - without)
-
-    return guided_net
-
-
-def clipped(denoiser: Denoiser, schedule: Schedule, limit: float = 1.0) -> Denoiser:
-    """Clamps x̂_0 to [-limit, limit] and makes ε̂ agree with it: ε̂ = (x_t - √ᾱ_t x̂_0) / √(1 - ᾱ_t). Lesson 04.
-
-    Raises:
-        ValueError: if `limit` isn't positive.
-    """
-    if not limit > 0:
-        raise ValueError(f"limit: expected a positive number, got {limit}")
 
     def denoise(x: Tensor, t: Time) -> Estimate:
-        x0 = denoiser(x, t).x0.clamp(-limit, limit)
+        x0 = projection(denoiser(x, t).x0)
         return Estimate(x0, (x - schedule.signal_rate(t, x) * x0) / schedule.noise_rate(t, x))
 
     return denoise
 
 
-def _includes(t: Time, time: int) -> bool:
-    """Whether `time` is among t; False for tensors that can't be looked into without waiting for the device."""
-    if isinstance(t, int):
-        return t == time
-    return t.device.type == "cpu" and not torch.compiler.is_compiling() and bool((t == time).any())
+def clipped(denoiser: Denoiser, schedule: Schedule, limit: float = 1.0) -> Denoiser:
+    """Clamps x̂_0 to [-limit, limit], limit > 0, and ε̂ follows. Lesson 04."""
+    if not limit > 0:
+        raise ValueError(f"limit: expected a positive number, got {limit}")
+    return projected(denoiser, schedule, lambda x0: x0.clamp(-limit, limit))
 
 
-def _batched(t: Time, x: Tensor, schedule: Schedule) -> Tensor:
-    """The times as networks take them: a long tensor (b,) on x's device, in 1…T."""
-    check_time(t, 1, schedule.T)
-    if isinstance(t, int):
-        return torch.full((len(x),), t, device=x.device)
-    if t.shape != x.shape[:1]:
-        raise ValueError(f"t: expected one time for each of {len(x)} pictures, got shape {tuple(t.shape)}")
-    return t
+def thresholded(denoiser: Denoiser, schedule: Schedule, quantile: float = 0.995) -> Denoiser:
+    """Dynamic thresholding: each x̂_0 is clamped to [-r, r] and divided by r (Saharia et al. 2022, sec. 2.3). Lesson 05.
 
+    r is the `quantile` of the picture's own |x̂_0|, at least 1: strong guidance then fades colours, not burns them.
+    """
+    check_number("quantile", quantile, 0, 1)
 
-def _expanded(context: Tensor, x: Tensor) -> Tensor:
-    """One context for all pictures, or one each."""
-    if len(context) not in (1, len(x)):
-        raise ValueError(f"context: expected 1 or {len(x)} contexts for {len(x)} pictures, got {len(context)}")
-    return context.expand(len(x), *context.shape[1:])
+    def threshold(x0: Tensor) -> Tensor:
+        r = x0.flatten(1).abs().float().quantile(quantile, dim=1).clamp(min=1).to(x0)
+        r = r.reshape(-1, *[1] * (x0.ndim - 1))
+        return x0.clamp(-r, r) / r
+
+    return projected(denoiser, schedule, threshold)

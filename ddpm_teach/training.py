@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from ddpm_teach import devices, nets
+from ddpm_teach.checks import check_int, check_net
 from ddpm_teach.data import ImageSet
 from ddpm_teach.files import read_tensors, write_tensors
 from ddpm_teach.forward import add_noise
-from ddpm_teach.schedule import Schedule, check_int, check_net
+from ddpm_teach.schedule import Schedule
 
 
 class TrainLog(NamedTuple):

@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from ddpm_teach import devices
-from ddpm_teach.denoise import Estimate, clipped, from_eps, guided
+from ddpm_teach.denoise import clipped, from_eps, guided
+from ddpm_teach.devices import evaluating
 from ddpm_teach.forward import posterior
-from ddpm_teach.sampling import Frame, ddim_step, ddpm_step, evaluating, every, sample, trailing, walk
+from ddpm_teach.kinds import Estimate, Frame
+from ddpm_teach.sampling import ddim_step, ddpm_step, every, sample, trailing, walk
 from ddpm_teach.schedule import linear
 
 LISTS = [list(range(20, -1, -1)), trailing(20, 5), [20, 19, 7, 2, 0], [20, 0]]

@@ -9,7 +9,8 @@ import warnings
 import pytest
 import torch
 
-from ddpm_teach.schedule import Schedule, check_time, from_betas, linear
+from ddpm_teach.checks import check_time
+from ddpm_teach.schedule import Schedule, from_betas, linear
 
 
 def product_of_linear_betas(T: int, start: float, end: float) -> list[float]:

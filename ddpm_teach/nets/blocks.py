@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ddpm_teach.schedule import check_time
+from ddpm_teach.checks import check_time
 
 
 def check_images(x: Tensor, image_shape: tuple[int, int, int]) -> None:

@@ -24,8 +24,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ddpm_teach.kinds import Frame
 from ddpm_teach.pictures import tile, to_image
-from ddpm_teach.sampling import Frame
 from ddpm_teach.schedule import Schedule
 
 TITLES = {"x": "xₜ · picture at time t", "x0": "x̂₀ · guess of the clean picture", "eps": "ε̂ · guess of the noise"}

@@ -1,0 +1,158 @@
+"""Refusing bad input before any work is done, in one sentence: the argument, what came, and the remedy.
+
+Whole numbers and times outside their range are a ValueError; floats, bools and other types a TypeError.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Time = int | Tensor  # a Python int, or a long tensor (b,)
+Images = Float[Tensor, "b ..."]  # or latents, or points: nothing here asks for channels, height or width
+
+
+def check_int(name: str, value: int, low: int, high: int | None = None, why: str = "") -> int:
+    """`value` itself if it is a Python int in low…high (without `high`: at least low); `why` ends the sentence.
+
+    Raises:
+        TypeError: for a float, a bool or a tensor.
+        ValueError: out of range.
+    """
+    wanted = f"≥ {low}" if high is None else f"in {low}…{high}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        got = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        raise TypeError(f"{name}: expected a whole number {wanted} (an int), got {got}; use int({name})")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{name}: expected a whole number {wanted}, got {value}{why}")
+    return value
+
+
+def check_number(name: str, value: float, low: float, high: float = math.inf) -> float:
+    """`value` itself if it is a finite number in [low, high].
+
+    Raises:
+        TypeError: for what isn't a number.
+        ValueError: out of range, infinite or NaN.
+    """
+    wanted = "a finite number" if low == -math.inf else f"a number in [{low}, {high}]"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name}: expected {wanted}, got {value!r}; use float({name})")
+    if not (low <= value <= high and math.isfinite(value)):  # NaN fails the first, infinity the second
+        raise ValueError(f"{name}: expected {wanted}, got {value}")
+    return value
+
+
+def check_variance(variance: str | float) -> float:
+    """The v of (1 - v) · posterior + v · beta: 0 for "posterior", 1 for "beta", or a number in [0, 1] itself."""
+    if isinstance(variance, str) and variance not in ("beta", "posterior"):
+        raise ValueError(f'variance: expected "beta", "posterior" or a number in [0, 1], got {variance!r}')
+    return check_number("variance", {"posterior": 0.0, "beta": 1.0}.get(variance, variance), 0, 1)
+
+
+def check_share(name: str, value: float) -> None:
+    """Refuses what can't be a β: a share strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name}: expected a number strictly between 0 and 1, got {value}")
+
+
+def check_table(alpha_bar: Tensor) -> Tensor:
+    """A copy of `alpha_bar` in float64 on the CPU; it must fall strictly from 1 to a last value ≥ 0."""
+    table = torch.as_tensor(alpha_bar).detach().to("cpu", torch.float64, copy=True)
+    if table.ndim != 1 or len(table) < 2:
+        raise ValueError(f"alpha_bar: expected shape (T + 1,) with T ≥ 1, got {tuple(table.shape)}")
+    if table[0] != 1 or not (table.diff() < 0).all() or not table[-1] >= 0:
+        raise ValueError("alpha_bar: must start at 1 and fall strictly to a last value ≥ 0; pass the product of 1 - β")
+    return table
+
+
+def warn_of_visible_end(alpha_bar: Tensor, stacklevel: int) -> None:
+    """Warns if ᾱ_T > 0.01: sampling starts from pure noise, and x_T isn't that."""
+    *_, before, visible = alpha_bar.tolist()
+    if visible <= 0.01:
+        return
+    factor = math.log(4e-5) / math.log(visible)  # 4e-5 is what the DDPM paper's schedule leaves
+    warnings.warn(
+        f"alpha_bar[{len(alpha_bar) - 1}] = {visible:.3f}: the last picture still shows {visible:.0%} of the signal's"
+        f" variance, but sampling starts from pure noise; scale beta by about {factor:.1f}"
+        f" (beta_end = {min(0.999, (1 - visible / before) * factor):.3g}) or use more steps",
+        stacklevel=stacklevel,
+    )
+
+
+def check_time(t: Time, low: int, high: int, like: Tensor | None = None, why: str = "") -> Time:
+    """`t` itself if it is a Python int in low…high, or a tensor of such, one for each picture in `like`.
+
+    Tensors are looked into only on the CPU and never while compiling: elsewhere it would wait for the device.
+
+    Raises:
+        TypeError: for a float, a bool, or a tensor of floats.
+        ValueError: for a time out of range (`why` ends the sentence), or another number of times than of pictures.
+    """
+    if not isinstance(t, Tensor):
+        return check_int("t", t, low, high, why)
+    if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
+        raise TypeError(f"t: expected whole times in {low}…{high} (a long tensor), got {t.dtype}; use t.long()")
+    if like is not None and t.shape != like.shape[:1]:
+        raise ValueError(
+            f"t: expected one time for each of {len(like)} pictures, got shape {tuple(t.shape)};"
+            f" use torch.full(({len(like)},), t)"
+        )
+    if t.device.type == "cpu" and not torch.compiler.is_compiling() and t.numel():
+        first, last = t.aminmax()
+        if first < low or last > high:
+            raise ValueError(f"t: expected times in {low}…{high}, got values from {int(first)} to {int(last)}{why}")
+    return t
+
+
+def check_move(t: int, s: int, T: int) -> None:
+    """A step back goes from t in 1…T to s in 0…t-1."""
+    check_int("t", t, 1, T)
+    check_int("s", s, 0, t - 1)
+
+
+def check_times(times: Iterable[int]) -> list[int]:
+    """The times of a walk as a list: at least one, whole numbers, none negative."""
+    times = list(times)
+    for time in times:
+        if isinstance(time, bool) or not isinstance(time, int):
+            raise TypeError(f"times: expected whole numbers, got {time!r}; use [int(t) for t in times]")
+    if not times or min(times) < 0:
+        raise ValueError(f"times: expected at least one time, none negative, got {times}; trailing(T, 50) makes a list")
+    return times
+
+
+def check_mask(mask: Tensor, known: Tensor) -> Tensor:
+    """`mask` as bools: it must hold bools, or zeros and ones, and broadcast to known's shape."""
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"mask: expected a tensor of bools, or of zeros and ones, got {mask!r}; use torch.tensor(…)")
+    if mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
+        raise ValueError("mask: expected bools, or zeros and ones, got other values; compare it with a threshold first")
+    try:
+        fits = torch.broadcast_shapes(mask.shape, known.shape) == known.shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"mask: expected a shape that broadcasts to known's {tuple(known.shape)}, got {tuple(mask.shape)}"
+        )
+    return mask.bool()
+
+
+def check_shape(name: str, value: Tensor, like: Tensor) -> None:
+    """Refuses a tensor of another shape than x's: broadcasting would share one noise or picture between several."""
+    if value.shape != like.shape:
+        raise ValueError(
+            f"{name}: expected the pictures' shape {tuple(like.shape)}, got {tuple(value.shape)}; give one each"
+        )
+
+
+def check_net(net: object, schedule: object) -> None:
+    """Refuses a network that says, in `net.T`, that it was built for another number of steps: it would misread t."""
+    if (T := getattr(net, "T", schedule.T)) != schedule.T:
+        raise ValueError(f"schedule: has T = {schedule.T}, but the network was built for T = {T}; use one T for both")

@@ -1,0 +1,108 @@
+"""Saying what the pictures shall show: by the network's own context, by another model's gradient, or by a known part.
+
+Wrappers keep the kind: `guided` makes a Net of a Net, `score_corrected` a Denoiser of a Denoiser, `inpainting` a Step
+of a Step. Lessons 05 and 06.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ddpm_teach.checks import Images, Time, check_mask, check_number
+from ddpm_teach.forward import add_noise
+from ddpm_teach.kinds import Denoiser, Estimate, Frame, Net, Step
+from ddpm_teach.noise import Rng, draw_noise
+from ddpm_teach.schedule import Schedule
+
+
+def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) -> Net:
+    """Classifier-free guidance: ε_u + scale · (ε_c - ε_u) (Ho & Salimans 2022, eq. 6 with scale = 1 + w). Lesson 05.
+
+    scale = 1 is the conditional network and 0 the unconditional one, each by one plain call. Any other scale costs
+    one call with twice the batch.
+
+    Args:
+        context: (b, …) or (1, …), what the pictures shall show.
+        scale: a finite number; beyond 1 it pushes away from `null`.
+        null: the context that stands for "no context", or a negative one; zeros unless given.
+
+    Raises:
+        TypeError: if `context` is no tensor.
+        ValueError: if `scale` isn't finite, or `null` has another shape than `context`.
+    """
+    for name, value in (("context", context), ("null", context if null is None else null)):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name}: expected a tensor (b, …), got {value!r}; use torch.tensor(…) or model.context(name)"
+            )
+    check_number("scale", scale, -math.inf)
+    null = torch.zeros_like(context) if null is None else null
+    if null.shape[1:] != context.shape[1:]:
+        raise ValueError(f"null: expected contexts of shape {tuple(context.shape[1:])}, got {tuple(null.shape[1:])}")
+
+    def guided_net(x: Tensor, t: Tensor, c: None = None) -> Tensor:
+        if c is not None:
+            raise ValueError("c: this network carries its context already; give it to guided(net, context, scale)")
+        if scale in (0, 1):
+            return net(x, t, _expanded(context if scale == 1 else null, x))
+        both = torch.cat([_expanded(null, x), _expanded(context, x)])
+        without, with_context = net(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
+        return without + scale * (with_context - without)
+
+    return guided_net
+
+
+def _expanded(context: Tensor, x: Tensor) -> Tensor:
+    """One context for all pictures, or one each."""
+    if len(context) not in (1, len(x)):
+        raise ValueError(f"context: expected 1 or {len(x)} contexts for {len(x)} pictures, got {len(context)}")
+    return context.expand(len(x), *context.shape[1:])
+
+
+def score_corrected(
+    denoiser: Denoiser, schedule: Schedule, correction: Callable[[Tensor, Time], Tensor], scale: float = 1.0
+) -> Denoiser:
+    """Adds scale · correction(x_t, t) to the score ∇ log q(x_t) = -ε̂ / √(1 - ᾱ_t), and x̂_0 follows. Lesson 05.
+
+    With correction = gradient(log_prob) it is classifier guidance (Dhariwal & Nichol 2021, algorithm 2).
+    """
+    check_number("scale", scale, -math.inf)
+
+    def denoise(x: Tensor, t: Time) -> Estimate:
+        signal, noise = schedule.signal_rate(t, x), schedule.noise_rate(t, x)
+        eps = denoiser(x, t).eps - scale * noise * correction(x, t)
+        return Estimate((x - noise * eps) / signal, eps)
+
+    return denoise
+
+
+def gradient(log_prob: Callable[[Tensor, Time], Tensor]) -> Callable[[Tensor, Time], Tensor]:
+    """∇_x log_prob(x, t), for any differentiable log_prob that gives a number for each picture, (b,). Lesson 05."""
+
+    def correction(x: Tensor, t: Time) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(log_prob(x, t).sum(), x)[0]
+
+    return correction
+
+
+def inpainting(step: Step, schedule: Schedule, known: Images, mask: Tensor, rng: Rng = None) -> Step:
+    """After each move to s, the known part is replaced by add_noise(known, s): at 0 it is `known` itself. Lesson 06.
+
+    Args:
+        known: the picture of which a part shall stay, in the batch's shape.
+        mask: true (or 1) where `known` stays; bools or zeros and ones that broadcast to its shape.
+    """
+    keep = check_mask(mask, known)
+
+    def masked(x: Tensor, t: int, s: int) -> Frame:
+        frame = step(x, t, s)
+        noisy = add_noise(schedule, known, s, draw_noise(known, rng)) if s > 0 else known
+        return Frame(s, torch.where(keep, noisy, frame.x), frame.x0, frame.eps)
+
+    return masked

@@ -1,0 +1,45 @@
+"""The four kinds of thing that the course is made of. All else makes one of them, or wraps one and keeps its kind.
+
+Net(x, t, c) -> raw prediction        t: long (b,) in 1…T; c: context (b, …), or None
+Denoiser(x, t) -> Estimate(x0, eps)   a network read through a schedule; t: an int or long (b,)
+Step(x, t, s) -> Frame                one move from time t to time s, both Python ints
+walk(step, x, times) -> frames        many moves; what to do with the frames is a `for` loop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ddpm_teach.checks import Time
+
+
+class Estimate(NamedTuple):
+    """What a network says about x_t: the clean picture `x0` and the noise `eps`, both of x_t's shape.
+
+    The two always satisfy x_t = √ᾱ_t x0 + √(1 - ᾱ_t) eps.
+    """
+
+    x0: Tensor
+    eps: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A moment of a walk: the picture `x` (b, …) at time `t`.
+
+    `x0` and `eps` are the estimate, made at the time before, that led here; None in the first frame.
+    """
+
+    t: int
+    x: Tensor
+    x0: Tensor | None = None
+    eps: Tensor | None = None
+
+
+Net = Callable[..., Tensor]
+Denoiser = Callable[[Tensor, Time], Estimate]
+Step = Callable[[Tensor, int, int], Frame]

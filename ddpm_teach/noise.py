@@ -1,0 +1,54 @@
+"""Where the noise of a step comes from: a generator, or a function that draws it. Lesson 04.
+
+ddpm_step(denoise, schedule, rng=torch.Generator().manual_seed(0))
+ddpm_step(denoise, schedule, rng=repeated(generator))              # latent diffusion's repeat_noise
+ddim_step(denoise, schedule, eta=1.0, rng=dropped_out(generator, 0.1))    # its noise_dropout
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ddpm_teach.checks import check_number
+
+Rng = (
+    torch.Generator | Callable[[Tensor], Tensor] | None
+)  # a function takes the pictures and gives noise of their shape
+
+
+def draw_noise(x: Tensor, rng: Rng = None) -> Tensor:
+    """Standard normal noise for x: from rng itself if it is a function, else from that generator or the global one.
+
+    A generator's is drawn on its own device and at least in float32, so that the same seed gives the same noise for
+    every device and precision.
+    """
+    if callable(rng):
+        return rng(x)
+    device, dtype = x.device if rng is None else rng.device, torch.promote_types(x.dtype, torch.float32)
+    return torch.randn(x.shape, generator=rng, device=device, dtype=dtype).to(x)
+
+
+def repeated(rng: Rng = None) -> Callable[[Tensor], Tensor]:
+    """One noise for the whole batch, so that its pictures differ by their start alone."""
+    return lambda x: draw_noise(x[:1], rng).expand_as(x)
+
+
+def dropped_out(rng: torch.Generator | None, p: float) -> Callable[[Tensor], Tensor]:
+    """Noise with a share p of its values set to 0 and the others divided by 1 - p, as dropout does.
+
+    Raises:
+        ValueError: unless 0 ≤ p < 1.
+    """
+    if check_number("p", p, 0, 1) == 1:
+        raise ValueError("p: 1 would leave no noise at all; use temperature=0.0 for that")
+
+    def draw(x: Tensor) -> Tensor:
+        noise = draw_noise(x, rng)
+        device = x.device if rng is None else rng.device
+        kept = torch.rand(x.shape, generator=rng, device=device) >= p
+        return noise * kept.to(x.device) / (1 - p)
+
+    return draw

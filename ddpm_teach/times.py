@@ -1,0 +1,59 @@
+"""Lists of times for `walk`: from near T down to 0, strictly decreasing, in as many moves as asked for. Lesson 06.
+
+`ldm_uniform` and `ldm_quad` are latent diffusion's own lists, for comparison: they count, begin and end differently.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ddpm_teach.checks import check_int
+
+
+def trailing(T: int, steps: int) -> list[int]:
+    """Even spacing from T: the times round(T · k / steps), k = steps…0, halves up (Lin et al. 2024, table 2).
+
+    Raises TypeError or ValueError unless `steps` is an int in 1…T, as the others do.
+    """
+    check_int("steps", steps, 1, T)
+    return [(2 * T * k + steps) // (2 * steps) for k in range(steps, -1, -1)]  # whole numbers round exactly
+
+
+def leading(T: int, steps: int) -> list[int]:
+    """Even spacing from time 1: k · ⌊T / steps⌋ + 1, then 0. It begins below T, where the net never saw pure noise."""
+    stride = T // check_int("steps", steps, 1, T)
+    return [k * stride + 1 for k in range(steps - 1, -1, -1)] + [0]
+
+
+def quadratic(T: int, steps: int) -> list[int]:
+    """Spacing that shrinks towards the picture: round(T · (k / steps)²), k = steps…0, but at least k: no time twice."""
+    check_int("steps", steps, 1, T)
+    return [max(k, (2 * T * k * k + steps**2) // (2 * steps**2)) for k in range(steps, -1, -1)]
+
+
+def ldm_uniform(T: int, steps: int) -> list[int]:
+    """Latent diffusion's "uniform" list in our times: 50 of 1000 are 982, 962, …, 22, 2 and then 1. It never reaches 0.
+
+    Its loop counts from 0 and adds 1, so that its [1, 21, …, 981] are our [2, 22, …, 982]; its last move ends at its
+    ᾱ[0], which is our ᾱ_1. Where `steps` doesn't divide T there are more moves than asked for.
+
+    Raises:
+        ValueError: where latent diffusion raises an IndexError: for 599 of the 1000 numbers of steps at T = 1000.
+    """
+    stride = T // check_int("steps", steps, 1, T)
+    times = [time + 2 for time in range(0, T, stride)]
+    if times[-1] > T:
+        raise ValueError(
+            f"steps: latent diffusion's list of {steps} steps runs to time {times[-1]}, past T = {T}; use trailing"
+        )
+    return [*times[::-1], 1]
+
+
+def ldm_quad(T: int, steps: int) -> list[int]:
+    """Latent diffusion's "quad" list in our times: it begins at 0.8 T, names some times twice and ends at 1, as above.
+
+    A time that stands twice is no move: `walk` with this list needs it removed, `quadratic` is the list to use.
+    """
+    check_int("steps", steps, 1, T)
+    root = math.sqrt(0.8 * T)
+    return [int((root * k / max(steps - 1, 1)) ** 2) + 2 for k in range(steps - 1, -1, -1)] + [1]
