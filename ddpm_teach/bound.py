@@ -87,19 +87,20 @@ def bound_moves(
     return _bound_moves(denoiser, schedule, x0, times, sigma2, rng)
 
 
-@torch.no_grad()
 def _bound_moves(
     denoiser: Denoiser, schedule: Schedule, x0: Tensor, times: list[int], sigma2: list[float], rng: Rng
 ) -> Iterator[Tensor]:
     for t in times:
-        xt = add_noise(schedule, x0, t, draw_noise(x0, rng))
-        true, model = posterior(schedule, x0, xt, t), posterior(schedule, denoiser(xt, t).x0, xt, t)
-        if t == 1:
-            nats = -_log_share_of_level(x0, model.mean, math.sqrt(sigma2[1]))
-        else:
-            ratio = true.variance / sigma2[t]
-            nats = (ratio - 1 - math.log(ratio) + (true.mean - model.mean) ** 2 / sigma2[t]) / 2
-        yield _bits_per_dimension(nats)
+        with torch.no_grad():  # around the move only: a yield in here would change the caller's grad mode
+            xt = add_noise(schedule, x0, t, draw_noise(x0, rng))
+            true, model = posterior(schedule, x0, xt, t), posterior(schedule, denoiser(xt, t).x0, xt, t)
+            if t == 1:
+                nats = -_log_share_of_level(x0, model.mean, math.sqrt(sigma2[1]))
+            else:
+                ratio = true.variance / sigma2[t]
+                nats = (ratio - 1 - math.log(ratio) + (true.mean - model.mean) ** 2 / sigma2[t]) / 2
+            bits = _bits_per_dimension(nats)
+        yield bits
 
 
 def variational_bound(

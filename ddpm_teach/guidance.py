@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Images, Time, check_mask, check_number
+from ddpm_teach.checks import Images, Time, check_mask, check_number, check_shape
 from ddpm_teach.forward import add_noise
 from ddpm_teach.kinds import Denoiser, Estimate, Frame, Net, Step
 from ddpm_teach.noise import Rng, draw_noise
@@ -101,6 +101,7 @@ def inpainting(step: Step, schedule: Schedule, known: Images, mask: Tensor, rng:
     keep = check_mask(mask, known)
 
     def masked(x: Tensor, t: int, s: int) -> Frame:
+        check_shape("known", known, x)
         frame = step(x, t, s)
         noisy = add_noise(schedule, known, s, draw_noise(known, rng)) if s > 0 else known
         return Frame(s, torch.where(keep, noisy, frame.x), frame.x0, frame.eps)

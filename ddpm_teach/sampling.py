@@ -85,13 +85,13 @@ def heun_step(denoiser: Denoiser, schedule: Schedule) -> Step:
     """DDIM's differential equation dx̄/dσ = ε̂, x̄ = x/√ᾱ, σ = √(1/ᾱ - 1), to second order (Karras et al. 2022, alg. 1).
 
     A DDIM move looks ahead, and the mean of both ε̂ makes the real move: S moves to time 0 are 2 S - 1 calls, since the
-    last one can't look ahead of the picture. The frame's estimate is that mean. Lesson 06.
+    last one (and one from ᾱ_t = 0, where σ is infinite) is DDIM's. The frame's estimate is that mean. Lesson 06.
     """
     predict = ddim_step(denoiser, schedule)
 
     def step(x: Tensor, t: int, s: int) -> Frame:
         first = predict(x, t, s)
-        if s == 0:
+        if s == 0 or schedule.at(t) == 0:
             return first
         eps = (first.eps + denoiser(first.x, s).eps) / 2
         return _move(schedule, x, t, s, eps)

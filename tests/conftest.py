@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from torch import Tensor, nn
 
+import ddpm_teach
 from ddpm_teach.data import ImageSet
-from ddpm_teach.schedule import Schedule, from_betas
+from ddpm_teach.schedule import Schedule
+from tests import laws
 
-# The shape checks would answer before the package does; test_package.py runs this file without them.
-collect_ignore = [] if os.environ.get("DDPM_TEACH_SHAPE_CHECKS") == "off" else ["test_messages.py"]
+# The same examples in every run, and no clock: these machines are shared.
+hypothesis.settings.register_profile("ddpm_teach", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ddpm_teach")
+
+# The shape checks would answer before the package does; test_package.py runs these files without them.
+collect_ignore = [] if os.environ.get("DDPM_TEACH_SHAPE_CHECKS") == "off" else ["test_messages.py", "test_compile.py"]
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +42,6 @@ def redrawn_sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _fixed_global_generator() -> None:
     """Every test draws the same numbers, alone or in company."""
     torch.manual_seed(0)
-
-
-@pytest.fixture
-def strong() -> Schedule:
-    """Twenty big steps, so that every mistake in a coefficient is big as well; ᾱ_20 = 0.0002."""
-    return from_betas(torch.linspace(0.05, 0.6, 20, dtype=torch.float64))
 
 
 class CountingNet:
@@ -82,34 +82,6 @@ class ToyNet(nn.Module):
 @pytest.fixture
 def toy_net() -> type[ToyNet]:
     return ToyNet
-
-
-@pytest.fixture
-def smooth_net() -> Callable[..., Tensor]:
-    """A smooth, deterministic stand-in for a network, different at every time and pixel."""
-
-    def net(x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
-        time = t.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-        return 0.7 * torch.sin(1.3 * x + time / 17) + 0.2 * x.flip(-1) + 0.1
-
-    return net
-
-
-@pytest.fixture
-def gaussian_net() -> Callable[..., Callable[..., Tensor]]:
-    """gaussian_net(schedule, mean, std): the best noise predictor when the data are N(mean, std²).
-
-    (x_0, ε, x_t) are jointly normal, so E[ε | x_t] = √(1 - ᾱ) (x_t - √ᾱ mean) / (ᾱ std² + 1 - ᾱ). std = 0 is one point.
-    """
-
-    def make(schedule: Schedule, mean: float | Tensor = 0.0, std: float = 0.0) -> Callable[..., Tensor]:
-        def net(x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
-            ab = schedule.alpha_bar[t].to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-            return (1 - ab).sqrt() * (x - ab.sqrt() * mean) / (ab * std**2 + 1 - ab)
-
-        return net
-
-    return make
 
 
 @pytest.fixture
@@ -161,15 +133,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def monte_carlo() -> Callable[..., None]:
-    """monte_carlo(draws, mean, variance): both agree within five standard errors of n independent normal draws.
+def strong() -> Schedule:
+    """Twenty big steps, so that every mistake in a coefficient is big as well; ᾱ_20 = 0.0002."""
+    return laws.strong(ddpm_teach)
 
-    The standard error of the mean is √(variance/n), that of the variance is variance · √(2/n).
-    """
 
-    def check(draws: Tensor, mean: float, variance: float) -> None:
-        n = draws.numel()
-        assert abs(draws.mean().item() - mean) < 5 * math.sqrt(variance / n)
-        assert abs(draws.var().item() - variance) < 5 * variance * math.sqrt(2 / n)
-
-    return check
+@pytest.fixture
+def smooth_net() -> Callable[..., Tensor]:
+    """A smooth, deterministic stand-in for a network, different at every time and pixel."""
+    return laws.smooth_net

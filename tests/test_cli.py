@@ -113,7 +113,7 @@ def test_lessons_are_copied_and_never_overwritten(tmp_path):
 
 
 def test_the_bare_command_opens_lesson_00_in_jupyterlab(tmp_path):
-    """The real JupyterLab on a loopback port: it serves the copied lesson, trusted; --port and --no-browser reach it."""
+    """The real JupyterLab on a loopback port: it serves the copied lesson, trusted; --port, --no-browser reach it."""
     pytest.importorskip("jupyterlab", reason="JupyterLab isn't installed: the extra `lab` brings it")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -10,7 +10,23 @@ import math
 import pytest
 import torch
 
-from ddpm_teach import data, denoise, devices, files, forward, nets, pictures, sampling, schedule, training, weights
+from ddpm_teach import (
+    bound,
+    data,
+    denoise,
+    devices,
+    files,
+    forward,
+    guidance,
+    nets,
+    noise,
+    pictures,
+    sampling,
+    schedule,
+    times,
+    training,
+    weights,
+)
 from ddpm_teach.data import ImageSet
 from ddpm_teach.nets import ContextUNet
 
@@ -158,7 +174,59 @@ CASES = {
         ValueError,
         ["schedule: ", "20", "1000"],
     ),
+    # known parts, corrections, inversion, the bound
+    "variance number": (lambda: sampling.ddpm_step(nobody, S, 1.5), ValueError, ["variance: ", "[0, 1]", "1.5"]),
+    "eta text": (lambda: sampling.ddim_step(nobody, S, "1"), TypeError, ["eta: ", "'1'", "float(eta)"]),
+    "eta bool": (lambda: sampling.ddim_step(nobody, S, True), TypeError, ["eta: ", "True", "float(eta)"]),
+    "quantile": (lambda: denoise.thresholded(nobody, S, 1.5), ValueError, ["quantile: ", "[0, 1]", "1.5"]),
+    "correction": (
+        lambda: guidance.score_corrected(nobody, S, nobody, math.inf),
+        ValueError,
+        ["scale: ", "finite", "inf"],
+    ),
+    "context no tensor": (lambda: guidance.guided(nobody, [1, 0], 2.0), TypeError, ["context: ", "[1, 0]", "tensor"]),
+    "null no tensor": (
+        lambda: guidance.guided(nobody, torch.zeros(1, 5), 2.0, "none"),
+        TypeError,
+        ["null: ", "'none'", "torch.tensor"],
+    ),
+    "mask list": (lambda: guidance.inpainting(nobody, S, X, [1, 0]), TypeError, ["mask: ", "[1, 0]", "torch.tensor"]),
+    "mask grey": (
+        lambda: guidance.inpainting(nobody, S, X, X + 0.5),
+        ValueError,
+        ["mask: ", "zeros and ones", "threshold"],
+    ),
+    "mask shape": (
+        lambda: guidance.inpainting(nobody, S, X, torch.ones(5, dtype=torch.bool)),
+        ValueError,
+        ["mask: ", "(3, 1, 16, 16)", "(5,)"],
+    ),
+    "known": (
+        lambda: guidance.inpainting(nobody, S, X[:1], X[:1] == 0)(X, 5, 2),
+        ValueError,
+        ["known: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"],
+    ),
+    "inversion": (
+        lambda: sampling.ddim_inversion(denoise.from_eps(nobody, S), S)(X, 5, 5),
+        ValueError,
+        ["s: ", "6…20", "got 5"],
+    ),
+    "noise all dropped": (lambda: noise.dropped_out(None, 1.0), ValueError, ["p: ", "temperature"]),
+    "bound levels": (
+        lambda: bound.bound_moves(nobody, S, X + 0.3, [1]),
+        ValueError,
+        ["x0: ", "256 levels", "images.pictures"],
+    ),
+    "bound times": (lambda: bound.bound_moves(nobody, S, X, [0]), ValueError, ["times: ", "1…20", "got 0"]),
+    "target": (lambda: bound.variational_weights(S, "noise"), ValueError, ["target: ", "'noise'", "x0, eps, v"]),
+    "leading": (lambda: times.leading(20, 21), ValueError, ["steps: ", "1…20", "got 21"]),
+    "quadratic": (lambda: times.quadratic(20, 0), ValueError, ["steps: ", "1…20", "got 0"]),
+    "ldm": (lambda: times.ldm_uniform(1000, 600), ValueError, ["steps: ", "600", "T = 1000", "trailing"]),
     # schedules
+    "beta_start": (lambda: schedule.linear(10, 0.0), ValueError, ["beta_start: ", "between 0 and 1", "0.0"]),
+    "beta_end": (lambda: schedule.scaled_linear(10, 0.1, 1.5), ValueError, ["beta_end: ", "between 0 and 1", "1.5"]),
+    "max_beta": (lambda: schedule.cosine(10, max_beta=1.0), ValueError, ["max_beta: ", "between 0 and 1", "1.0"]),
+    "cosine s": (lambda: schedule.cosine(10, -0.1), ValueError, ["s: ", "-0.1"]),
     "table": (lambda: schedule.Schedule(torch.tensor([0.9, 0.5])), ValueError, ["alpha_bar: ", "start at 1"]),
     "table shape": (lambda: schedule.Schedule(torch.ones(1, 2)), ValueError, ["alpha_bar: ", "(T + 1,)", "(1, 2)"]),
     "betas": (lambda: schedule.from_betas(torch.tensor([0.1, 1.0])), ValueError, ["betas: ", "between 0 and 1"]),

@@ -23,9 +23,10 @@ def test_environment_yml_asks_for_what_pyproject_asks_for():
     assert listed == wanted
 
 
-def test_messages_without_shape_checks():
-    """The package's own error messages: tests/test_messages.py in a process in which nothing else speaks first."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_messages.py"]
+@pytest.mark.parametrize("file", ["test_messages.py", "test_compile.py"])
+def test_without_shape_checks(file):
+    """The package's own error messages, and its graphs, in a process where nothing speaks first or resists tracing."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/{file}"]
     env = {**os.environ, "DDPM_TEACH_SHAPE_CHECKS": "off"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:]

@@ -1,148 +1,60 @@
-"""Sampling against exact answers: one point, a Gaussian, and another implementation's whole trajectory."""
+"""What every step, walk and sampler promises; that their numbers are right is tests/laws.py's matter."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
-from fractions import Fraction
+import weakref
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+import ddpm_teach
 from ddpm_teach import devices
-from ddpm_teach.denoise import clipped, from_eps, guided
+from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0, guided, projected, thresholded
 from ddpm_teach.devices import evaluating
 from ddpm_teach.forward import posterior
+from ddpm_teach.guidance import gradient, inpainting, score_corrected
 from ddpm_teach.kinds import Estimate, Frame
-from ddpm_teach.sampling import ddim_step, ddpm_step, every, sample, trailing, walk
-from ddpm_teach.schedule import linear
+from ddpm_teach.sampling import ddim_inversion, ddim_step, ddpm_step, every, heun_step, sample, trailing, walk
+from ddpm_teach.schedule import linear, zero_terminal_snr
+from tests import laws
+from tests.laws import generator
 
-LISTS = [list(range(20, -1, -1)), trailing(20, 5), [20, 19, 7, 2, 0], [20, 0]]
-
-
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+LISTS = laws.lists(ddpm_teach)
+NOISY = ["ddim 0.5", "ddim 1", "ddpm beta", "ddpm posterior", "ddpm 0.3"]
 
 
 def steps_of_every_kind(denoise, schedule) -> dict:
+    return laws.steps_of_every_kind(ddpm_teach, denoise, schedule)
+
+
+def denoisers_of_every_kind(net, schedule) -> dict:
+    """Every reading, and every wrapper around the first."""
+    plain = from_eps(net, schedule)
     return {
-        "ddim": ddim_step(denoise, schedule),
-        "ddim 0.5": ddim_step(denoise, schedule, eta=0.5, rng=generator(1)),
-        "ddim 1": ddim_step(denoise, schedule, eta=1.0, rng=generator(1)),
-        "ddpm beta": ddpm_step(denoise, schedule, rng=generator(1)),
-        "ddpm posterior": ddpm_step(denoise, schedule, "posterior", rng=generator(1)),
+        "eps": plain,
+        "x0": from_x0(net, schedule),
+        "v": from_v(net, schedule),
+        "clipped": clipped(plain, schedule),
+        "thresholded": thresholded(plain, schedule),
+        "projected": projected(plain, schedule, torch.tanh),
+        "corrected": score_corrected(plain, schedule, gradient(lambda x, t: -(x**2).flatten(1).sum(1)), 0.1),
+        "guided": from_eps(guided(net, torch.ones(1, 1), 2.0), schedule),
     }
 
 
-# --- one point ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["ddim", "ddim 0.5", "ddim 1", "ddpm beta", "ddpm posterior"])
-@pytest.mark.parametrize("times", LISTS)
-def test_data_of_one_point_comes_back_exactly(strong, gaussian_net, kind, times):
-    """Whatever the noise, the best predictor of one-point data knows the point, and the last step lands on it."""
-    point = torch.linspace(-1, 1, 12).double().reshape(1, 3, 2, 2)
-    step = steps_of_every_kind(from_eps(gaussian_net(strong, point), strong), strong)[kind]
-    *_, last = walk(step, torch.randn(5, 3, 2, 2).double(), times)
-    assert last.t == 0
-    torch.testing.assert_close(last.x, point.expand(5, -1, -1, -1), rtol=1e-12, atol=1e-12)
-
-
-# --- Gaussian data --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("steps", [1, 2, 5, 7, 20])
-@pytest.mark.parametrize(("mean", "std"), [(0.0, 0.5), (0.4, 0.2), (-1.0, 2.0)])
-def test_ddim_of_gaussian_data_is_the_exact_affine_map(strong, gaussian_net, steps, mean, std):
-    """With data N(m, σ²) a DDIM move is x_s - √ᾱ_s m = k (x_t - √ᾱ_t m), k = (√(ᾱ_s ᾱ_t) σ² + √((1-ᾱ_s)(1-ᾱ_t))) / v_t,
-    where v_t = ᾱ_t σ² + 1 - ᾱ_t is the variance of x_t."""
-    ab, times = strong.alpha_bar.tolist(), trailing(20, steps)
-    factor = 1.0
-    for t, s in itertools.pairwise(times):
-        variance = ab[t] * std**2 + 1 - ab[t]
-        factor *= (math.sqrt(ab[s] * ab[t]) * std**2 + math.sqrt((1 - ab[s]) * (1 - ab[t]))) / variance
-    x = torch.randn(50, 2).double()
-    *_, last = walk(ddim_step(from_eps(gaussian_net(strong, mean, std), strong), strong), x, times)
-    torch.testing.assert_close(last.x, mean + factor * (x - math.sqrt(ab[20]) * mean), rtol=1e-6, atol=1e-6)
-
-
-def test_many_ddim_steps_approach_the_map_that_carries_the_noise_to_the_data(gaussian_net):
-    """In the limit the flow keeps the order of the values: x_0 = σ x_T / √v_T. The error falls like 1/S."""
-    schedule, std, x = linear(), 0.3, torch.tensor([[1.0]]).double()
-    exact = std / math.sqrt(schedule.at(1000) * std**2 + 1 - schedule.at(1000))
-    errors = []
-    for steps in (10, 100, 1000):
-        step = ddim_step(from_eps(gaussian_net(schedule, 0.0, std), schedule), schedule)
-        *_, last = walk(step, x, trailing(1000, steps))
-        errors.append(abs(last.x.item() - exact) / exact)
-    assert errors[0] > 3 * errors[1] > 9 * errors[2]
-    assert errors[2] < 0.01
-
-
-@pytest.mark.parametrize("times", [LISTS[0], LISTS[1]])
-@pytest.mark.parametrize("std", [0.3, 1.0])
-def test_ancestral_sampling_of_gaussian_data_follows_its_recursion(strong, gaussian_net, monte_carlo, times, std):
-    """x_s = a x_t + b x̂_0(x_t) + √(spread) z, and x̂_0 is affine: mean and variance of every x_s are known exactly.
-
-    200,000 draws; five standard errors are 1.6 % of a variance, and the two spreads must lie further apart than that.
-    """
-    mean_0, ab, finals = 0.25, strong.alpha_bar.tolist(), {}
-    for variance in ("beta", "posterior"):
-        step = ddpm_step(from_eps(gaussian_net(strong, mean_0, std), strong), strong, variance, rng=generator(3))
-        frames = walk(step, torch.randn(200_000, 1, generator=generator(4)).double(), times)
-        next(frames)
-        mean, var = 0.0, 1.0
-        for (t, s), frame in zip(itertools.pairwise(times), frames, strict=True):
-            added = 1 - ab[t] / ab[s]
-            from_x0, from_xt = (
-                math.sqrt(ab[s]) * added / (1 - ab[t]),
-                math.sqrt(ab[t] / ab[s]) * (1 - ab[s]) / (1 - ab[t]),
-            )
-            # E[x_0 | x_t] = m + √ᾱ_t σ² / v_t (x_t - √ᾱ_t m)
-            slope = math.sqrt(ab[t]) * std**2 / (ab[t] * std**2 + 1 - ab[t])
-            spread = 0.0 if s == 0 else added if variance == "beta" else added * (1 - ab[s]) / (1 - ab[t])
-            mean = (from_x0 * slope + from_xt) * mean + from_x0 * mean_0 * (1 - slope * math.sqrt(ab[t]))
-            var = (from_x0 * slope + from_xt) ** 2 * var + spread
-            monte_carlo(frame.x, mean, var)
-        finals[variance] = var
-    assert finals["beta"] > finals["posterior"] * 1.02, "the test must tell the two variances apart"
-
-
-def test_the_beta_variance_is_right_for_data_of_unit_variance(strong, gaussian_net):
+def test_the_beta_variance_is_right_for_data_of_unit_variance(strong):
     """DDPM section 3.2. Then every x_t is N(0, 1), a move keeps that, and only the noiseless last one shrinks it."""
-    step = ddpm_step(from_eps(gaussian_net(strong, 0.0, 1.0), strong), strong, rng=generator(0))
+    step = ddpm_step(from_eps(laws.gaussian_net(strong, 0.0, 1.0), strong), strong, rng=generator(0))
     *_, before, last = walk(step, torch.randn(200_000, 1).double(), LISTS[0])
     assert before.x.var().item() == pytest.approx(1, rel=0.016)  # five standard errors: 5 √(2/200,000)
     torch.testing.assert_close(last.x, math.sqrt(strong.at(1)) * before.x, rtol=1e-12, atol=1e-12)
 
 
 # --- the steps and their noise --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("clip", [False, True])
-@pytest.mark.parametrize("times", LISTS)
-@pytest.mark.parametrize("temperature", [1.0, 0.3])
-def test_ddim_with_eta_one_is_ddpm_with_the_posterior_variance(strong, smooth_net, times, temperature, clip):
-    denoise = from_eps(smooth_net, strong)
-    denoise = clipped(denoise, strong) if clip else denoise
-    x = torch.randn(4, 1, 3, 3).double()
-    one = walk(ddim_step(denoise, strong, 1.0, temperature, generator(7)), x, times)
-    other = walk(ddpm_step(denoise, strong, "posterior", temperature, generator(7)), x, times)
-    for a, b in zip(one, other, strict=True):
-        assert a.t == b.t
-        torch.testing.assert_close(a.x, b.x, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("t", [1, 2, 20])
-def test_the_last_step_adds_no_noise(strong, smooth_net, t):
-    x, rng = torch.randn(4, 3).double(), generator(0)
-    denoise = from_eps(smooth_net, strong)
-    for kind, step in steps_of_every_kind(denoise, strong).items():
-        assert torch.equal(step(x, t, 0).x, step(x, t, 0).x), kind
-    state = rng.get_state()
-    ddpm_step(denoise, strong, rng=rng)(x, t, 0)
-    assert torch.equal(rng.get_state(), state)
 
 
 def test_a_step_without_noise_follows_the_formulas(strong, smooth_net):
@@ -158,24 +70,7 @@ def test_a_step_without_noise_follows_the_formulas(strong, smooth_net):
         torch.testing.assert_close(frame.x, posterior(strong, estimate.x0, x, t, s).mean, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("make", [lambda *a, **k: ddpm_step(*a, **k), lambda *a, **k: ddim_step(*a, eta=0.8, **k)])
-def test_temperature_scales_the_noise_alone(strong, smooth_net, make):
-    x, denoise = torch.randn(4, 3).double(), from_eps(smooth_net, strong)
-    cold, warm, hot = (make(denoise, strong, temperature=k, rng=generator(1))(x, 20, 8).x for k in (0.0, 1.0, 2.0))
-    torch.testing.assert_close(hot - cold, 2 * (warm - cold), rtol=1e-9, atol=1e-9)
-    assert (warm - cold).abs().min() > 0
-
-
-@pytest.mark.parametrize("kind", ["ddim 0.5", "ddim 1", "ddpm beta", "ddpm posterior"])
-def test_members_of_a_batch_do_not_share_noise(strong, smooth_net, kind):
-    """Four equal pictures come apart, and so do the pixels of one: the noise is uncorrelated (5 / √4096 = 0.08)."""
-    x = torch.zeros(4, 1, 64, 64)
-    step = steps_of_every_kind(lambda x, t: Estimate(torch.zeros_like(x), torch.zeros_like(x)), strong)[kind]
-    correlation = torch.corrcoef(step(x, 20, 10).x.flatten(1))
-    assert (correlation - torch.eye(4)).abs().max() < 0.08
-
-
-@pytest.mark.parametrize("kind", ["ddim 0.5", "ddim 1", "ddpm beta", "ddpm posterior"])
+@pytest.mark.parametrize("kind", NOISY)
 def test_a_generator_decides_alone(strong, smooth_net, untouched, kind):
     x, denoise = torch.randn(2, 3), from_eps(smooth_net, strong)
     with untouched():
@@ -232,63 +127,106 @@ def test_an_unknown_variance_is_refused(strong, smooth_net):
         ddpm_step(from_eps(smooth_net, strong), strong, "learned")
 
 
-# --- the same trajectory as diffusers -------------------------------------------------------------------------------
+@pytest.mark.parametrize("variance", [-0.1, 1.1, math.nan])
+def test_a_mixture_of_variances_outside_zero_to_one_is_refused(strong, smooth_net, variance):
+    with pytest.raises(ValueError, match="variance: "):
+        ddpm_step(from_eps(smooth_net, strong), strong, variance)
 
 
-@pytest.mark.parametrize("clip", [False, True])
-@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
-@pytest.mark.parametrize("steps", [1, 10, 50, 250])
-def test_ddim_walks_the_trajectory_of_diffusers(smooth_net, steps, eta, clip):
-    """Frame by frame, with our ᾱ injected (its own table is a float32 product) and the same noise.
-
-    Only where `steps` divides T: elsewhere its step() recomputes the previous time instead of reading its own list.
-    The tolerance is a part of the largest value: both sides round the same formulas in another order.
-    """
-    ddim = pytest.importorskip(
-        "diffusers.schedulers.scheduling_ddim", reason="diffusers (a development tool) is missing"
-    )
-    schedule = linear()
-    theirs = ddim.DDIMScheduler(timestep_spacing="trailing", clip_sample=clip)
-    theirs.alphas_cumprod = schedule.alpha_bar[1:]  # its index is our time - 1
-    theirs.set_timesteps(steps)
-    x = torch.randn(2, 1, 4, 4).double()
-    denoise = from_eps(smooth_net, schedule)
-    step = ddim_step(clipped(denoise, schedule) if clip else denoise, schedule, eta, rng=generator(9))
-    frames, rng = walk(step, x, trailing(1000, steps)), generator(9)
-    next(frames)
-    for index, frame in zip(theirs.timesteps.tolist(), frames, strict=True):
-        eps = smooth_net(x, torch.full((2,), index + 1))
-        answer = theirs.step(eps, index, x, eta, use_clipped_model_output=clip, generator=rng)
-        x = answer.prev_sample
-        scale = x.abs().max().item()
-        torch.testing.assert_close(frame.x, x, rtol=0, atol=1e-12 * scale)
-        torch.testing.assert_close(
-            frame.x0, answer.pred_original_sample, rtol=0, atol=1e-12 * frame.x0.abs().max().item()
-        )
+@pytest.mark.parametrize("t", [1, 2, 20])
+def test_no_noise_is_drawn_for_the_last_step(strong, smooth_net, t):
+    rng = generator(0)
+    state = rng.get_state()
+    for make in (ddpm_step, lambda *a, **k: ddim_step(*a, eta=1.0, **k)):
+        make(from_eps(smooth_net, strong), strong, rng=rng)(torch.ones(2, 3), t, 0)
+    assert torch.equal(rng.get_state(), state)
 
 
-# --- times ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("times", LISTS)
+def test_a_move_costs_one_call_of_the_network_and_heun_two(strong, counting, times):
+    """S calls for S moves; Heun's last one, to time 0, has nowhere to look ahead: 2 S - 1."""
+    moves = len(times) - 1
+    for kind in ("ddim", "ddim 0.5", "ddpm beta", "heun"):
+        net = counting()
+        list(walk(steps_of_every_kind(from_eps(net, strong), strong)[kind], torch.ones(2, 3), times))
+        assert len(net.calls) == (2 * moves - 1 if kind == "heun" else moves), kind
 
 
-@pytest.mark.parametrize("T", [1, 2, 3, 7, 10, 28, 50, 99, 100, 128, 333, 997, 1000])
-def test_trailing_is_strictly_decreasing_from_T_to_zero_in_exactly_S_moves(T):
-    for steps in range(1, T + 1):
-        times = trailing(T, steps)
-        assert times[0] == T and times[-1] == 0 and len(times) == steps + 1
-        moves = {t - s for t, s in itertools.pairwise(times)}
-        assert min(moves) >= 1 and max(moves) - min(moves) <= 1, "as even as whole numbers can be"
+def test_heun_begins_with_a_ddim_move_where_no_signal_is_left(smooth_net):
+    """ᾱ_T = 0: σ is infinite there, but v says what DDIM needs; the walk must start, and no infinity may come out."""
+    schedule = zero_terminal_snr(linear())
+    frames = list(walk(heun_step(from_v(smooth_net, schedule), schedule), torch.randn(2, 1, 4, 4), trailing(1000, 5)))
+    assert all(frame.x.isfinite().all() for frame in frames)
 
 
-@pytest.mark.parametrize(("T", "steps"), [(1000, 50), (1000, 7), (20, 3), (10, 4), (997, 600)])
-def test_trailing_rounds_the_exact_fractions_half_up(T, steps):
-    exact = [Fraction(T * k, steps) for k in range(steps, -1, -1)]
-    assert trailing(T, steps) == [math.floor(time + Fraction(1, 2)) for time in exact]
+def test_inversion_asks_the_network_at_time_one_for_the_picture_itself(strong, counting, smooth_net):
+    net = counting(smooth_net)
+    list(walk(ddim_inversion(from_eps(net, strong), strong), torch.zeros(2, 3), [0, 5, 20]))
+    assert [call[1].tolist() for call in net.calls] == [[1, 1], [5, 5]]
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1001, True])
-def test_a_number_of_steps_that_is_impossible_is_refused(steps):
-    with pytest.raises((ValueError, TypeError), match="steps: "):
-        trailing(1000, steps)
+@pytest.mark.parametrize(("t", "s"), [(5, 5), (5, 4), (-1, 3), (20, 21), (3, 21)])
+def test_inversions_that_do_not_go_forward_are_refused(strong, counting, t, s):
+    net = counting()
+    with pytest.raises(ValueError, match=r"[ts]: "):
+        ddim_inversion(from_eps(net, strong), strong)(torch.zeros(2, 3), t, s)
+    assert not net.calls
+
+
+# --- what no step may do --------------------------------------------------------------------------------------------
+
+
+def test_no_picture_of_a_batch_looks_at_another(strong, smooth_net):
+    """The first of three moves the same when the others change: every step around every denoiser, bit for bit."""
+    one, other = torch.randn(3, 1, 4, 4), torch.randn(3, 1, 4, 4)
+    other[0] = one[0]
+    for name, denoise in denoisers_of_every_kind(smooth_net, strong).items():
+        for kind in laws.steps_of_every_kind(ddpm_teach, denoise, strong):
+            ends = [list(walk(steps_of_every_kind(denoise, strong)[kind], x, LISTS[1]))[-1].x for x in (one, other)]
+            assert torch.equal(ends[0][0], ends[1][0]), (name, kind)
+            assert not torch.equal(ends[0][1], ends[1][1])
+
+
+def test_no_step_waits_for_the_device(strong):
+    """On the meta device tensors have no values: whoever asked for one, as `.item()` does, would raise."""
+    net = lambda x, t, c=None: 0.1 * x + t[:, None, None, None]  # noqa: E731
+    x, known = torch.empty(2, 1, 4, 4, device="meta"), torch.zeros(2, 1, 4, 4, device="meta")
+    for name, denoise in denoisers_of_every_kind(net, strong).items():
+        if name == "guided":
+            denoise = from_eps(guided(net, torch.ones(1, 1, device="meta"), 2.0), strong)
+        for kind, step in steps_of_every_kind(denoise, strong).items():
+            step = inpainting(step, strong, known, torch.ones(4, dtype=torch.bool, device="meta"))
+            *_, last = walk(step, x, LISTS[1])
+            assert last.x.shape == x.shape and last.x.device.type == "meta", (name, kind)
+    list(walk(ddim_inversion(from_eps(net, strong), strong), x, LISTS[1][::-1]))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=1, max_size=5),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+    t=st.integers(2, 20),
+)
+def test_shapes_and_dtypes_of_the_pictures_are_kept(strong, shape, dtype, t):
+    """Any number of dimensions, and tables never below float32: bfloat16 pictures move as float32 ones, rounded."""
+    x = torch.randn(shape, generator=generator(1), dtype=torch.float64).to(dtype)
+    denoise = from_x0(lambda x, t, c=None: 0.5 * x, strong)
+    for kind, step in steps_of_every_kind(denoise, strong).items():
+        frame = step(x, t, t // 2)
+        assert frame.x.shape == frame.x0.shape == frame.eps.shape == x.shape, kind
+        assert frame.x.dtype == frame.x0.dtype == frame.eps.dtype == dtype, kind
+        if kind == "ddim":
+            exact = step(x.double(), t, t // 2).x
+            scale = 1 + exact.abs().max().item()
+            torch.testing.assert_close(frame.x.double(), exact, rtol=0, atol=8 * scale * torch.finfo(dtype).eps)
+
+
+def test_a_walk_that_is_consumed_keeps_no_old_frames(strong, smooth_net):
+    """Its memory doesn't grow with the number of moves: only the frame in hand, and the one before it, are alive."""
+    references = []
+    for frame in walk(ddim_step(from_eps(smooth_net, strong), strong), torch.ones(2, 3), LISTS[0]):
+        references.append(weakref.ref(frame))
+        assert sum(reference() is not None for reference in references) <= 2
 
 
 # --- walk and every -------------------------------------------------------------------------------------------------

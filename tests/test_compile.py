@@ -1,0 +1,53 @@
+"""torch.compile(fullgraph=True) takes the whole mathematics in one graph: a graph break is an error there.
+
+tests/test_package.py runs this file in a process of its own, without the shape checks, which torch can't trace. The
+backend "eager" runs the captured graph as it is, so that no C++ compiler is needed. Noise is drawn from the global
+generator: torch can't trace a torch.Generator.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import ddpm_teach as m
+from tests.laws import smooth_net, steps_of_every_kind, strong
+
+SCHEDULE = strong(m)
+PLAIN = m.from_eps(smooth_net, SCHEDULE)
+X, T = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.tensor([5, 9])
+KNOWN = m.inpainting(m.ddim_step(PLAIN, SCHEDULE), SCHEDULE, torch.zeros_like(X), torch.ones(4, dtype=torch.bool))
+
+FUNCTIONS = {
+    "add_noise": lambda x: m.add_noise(SCHEDULE, x, T, X),
+    "forward_step": lambda x: m.forward_step(SCHEDULE, x, T, X),
+    "velocity": lambda x: m.velocity(SCHEDULE, x, X, T),
+    "posterior": lambda x: m.posterior(SCHEDULE, x, X, 9, 5).mean,
+    "from_eps": lambda x: PLAIN(x, T).x0,
+    "from_x0": lambda x: m.from_x0(smooth_net, SCHEDULE)(x, T).eps,
+    "from_v": lambda x: m.from_v(smooth_net, SCHEDULE)(x, 5).x0,
+    "clipped": lambda x: m.clipped(PLAIN, SCHEDULE)(x, 5).eps,
+    "thresholded": lambda x: m.thresholded(PLAIN, SCHEDULE)(x, 5).x0,
+    "score_corrected": lambda x: m.score_corrected(PLAIN, SCHEDULE, lambda x, t: -x, 0.1)(x, T).x0,
+    "guided": lambda x: m.guided(lambda x, t, c: x * c.sum(), torch.ones(1, 2), 2.0)(x, T),
+    "inpainting": lambda x: KNOWN(x, 9, 5).x,
+    "ddim_inversion": lambda x: m.ddim_inversion(PLAIN, SCHEDULE)(x, 5, 9).x,
+    "ddim": lambda x: m.ddim_step(PLAIN, SCHEDULE)(x, 9, 5).x,
+    "ddim 0.5": lambda x: m.ddim_step(PLAIN, SCHEDULE, 0.5)(x, 9, 5).x,
+    "ddpm": lambda x: m.ddpm_step(PLAIN, SCHEDULE)(x, 9, 5).x,
+    "heun": lambda x: m.heun_step(PLAIN, SCHEDULE)(x, 9, 5).x,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_it_is_one_graph(name):
+    torch._dynamo.reset()
+    compiled = torch.compile(FUNCTIONS[name], fullgraph=True, backend="eager")
+    torch.manual_seed(0)
+    expected = FUNCTIONS[name](X)
+    torch.manual_seed(0)
+    torch.testing.assert_close(compiled(X), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_every_kind_of_step_is_among_them():
+    assert {kind.split()[0] for kind in steps_of_every_kind(m, PLAIN, SCHEDULE)} <= FUNCTIONS.keys()
