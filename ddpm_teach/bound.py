@@ -3,7 +3,8 @@
     bits = KL(q(x_T | x_0) ‖ N(0, 1)) + Σ_{t=2…T} KL(q(x_{t-1} | x_t, x_0) ‖ p(x_{t-1} | x_t)) - log₂ p(x_0 | x_1)
             prior                       the moves t = T…2                                        the move t = 1
 
-p is what `ddpm_step` draws from: the posterior's mean at x̂_0, and a variance σ_t² between "posterior" and "beta".
+p is what `ddpm_step` draws from, the posterior's mean at x̂_0 and a variance σ_t² between "posterior" and "beta". At
+t = 1 the step draws nothing; there the decoder shares a normal law of variance σ_1² out among the 256 levels.
 """
 
 from __future__ import annotations
@@ -47,9 +48,13 @@ def posterior_log_variance(schedule: Schedule) -> Tensor:
 
 
 def move_variance(schedule: Schedule, variance: str | float = "beta") -> Tensor:
-    """(T + 1,) the variance σ_t² of p(x_{t-1} | x_t), for ddpm_step's `variance`; time 1's is clipped; [0] is NaN."""
-    v = check_variance(variance)
-    return (1 - v) * posterior_log_variance(schedule).exp() + v * schedule.beta
+    """(T + 1,) the variance σ_t² of p(x_{t-1} | x_t), for ddpm_step's `variance`; [0] is NaN.
+
+    Time 1's is the clipped posterior variance in any case, which gives the decoder more likelihood than β_1 does.
+    """
+    mix, posterior_variance = check_variance(variance), posterior_log_variance(schedule).exp()
+    beta = torch.cat([posterior_variance[:2], schedule.beta[2:]])
+    return (1 - mix) * posterior_variance + mix * beta
 
 
 def variational_weights(schedule: Schedule, target: str = "eps", variance: str | float = "posterior") -> Tensor:
@@ -57,7 +62,7 @@ def variational_weights(schedule: Schedule, target: str = "eps", variance: str |
 
     All three follow from the means' distance √ᾱ_{t-1} β_t / (1 - ᾱ_t) · ‖x_0 - x̂_0‖ (DDPM eq. 8 and 12); with the
     posterior's variance the weight of x0 is (SNR_{t-1} - SNR_t) / 2 (Kingma et al. 2021, eq. 13), for t ≥ 2. At t = 1
-    the clipped variance keeps it finite. [0] is NaN. Lesson 08.
+    the clipped variance keeps it finite; at T it is infinite for eps where ᾱ_T = 0. [0] is NaN. Lesson 08.
     """
     ab, signal = schedule.alpha_bar, schedule.alpha_bar.roll(1).sqrt()  # √ᾱ_{t-1} at index t
     weight = (signal * schedule.beta / (1 - ab)) ** 2 / (2 * move_variance(schedule, variance))
@@ -82,7 +87,8 @@ def bound_moves(
         rng: where the noise in x_t comes from; the terms are one draw of it, and right on average.
     """
     times, sigma2 = [check_int("times", t, 1, schedule.T) for t in times], move_variance(schedule, variance).tolist()
-    if 1 in times and ((x0 + 1) * 127.5 - ((x0 + 1) * 127.5).round()).abs().max() > 0.02:
+    levels = (x0 + 1) * 127.5
+    if 1 in times and not ((levels - levels.round().clamp(0, 255)).abs() < 0.02).all():  # so that NaN fails as well
         raise ValueError("x0: expected pictures in 256 levels k / 127.5 - 1; use images.pictures(index)")
     return _bound_moves(denoiser, schedule, x0, times, sigma2, rng)
 
@@ -115,7 +121,7 @@ def variational_bound(
 
 
 def _bits_per_dimension(nats: Tensor) -> Tensor:
-    return nats.flatten(1).mean(1) / math.log(2)
+    return nats.reshape(len(nats), -1).mean(1) / math.log(2)
 
 
 def _log_share_of_level(x0: Tensor, mean: Tensor, sigma: float) -> Tensor:

@@ -6,6 +6,7 @@ Whole numbers and times outside their range are a ValueError; floats, bools and 
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Iterable
 
@@ -50,20 +51,29 @@ def check_number(name: str, value: float, low: float, high: float = math.inf) ->
 
 def check_variance(variance: str | float) -> float:
     """The v of (1 - v) · posterior + v · beta: 0 for "posterior", 1 for "beta", or a number in [0, 1] itself."""
-    if isinstance(variance, str) and variance not in ("beta", "posterior"):
-        raise ValueError(f'variance: expected "beta", "posterior" or a number in [0, 1], got {variance!r}')
-    return check_number("variance", {"posterior": 0.0, "beta": 1.0}.get(variance, variance), 0, 1)
+    if isinstance(variance, str):
+        if variance not in ("beta", "posterior"):
+            raise ValueError(f'variance: expected "beta", "posterior" or a number in [0, 1], got {variance!r}')
+        return 1.0 if variance == "beta" else 0.0
+    return check_number("variance", variance, 0, 1)
 
 
 def check_share(name: str, value: float) -> None:
     """Refuses what can't be a β: a share strictly between 0 and 1."""
-    if not 0 < value < 1:
+    if not 0 < check_number(name, value, -math.inf) < 1:
         raise ValueError(f"{name}: expected a number strictly between 0 and 1, got {value}")
+
+
+def float64_on_cpu(values: Tensor) -> Tensor:
+    """A copy, in two moves: MPS has no float64."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu().to(torch.float64, copy=True)
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def check_table(alpha_bar: Tensor) -> Tensor:
     """A copy of `alpha_bar` in float64 on the CPU; it must fall strictly from 1 to a last value ≥ 0."""
-    table = torch.as_tensor(alpha_bar).detach().to("cpu", torch.float64, copy=True)
+    table = float64_on_cpu(alpha_bar)
     if table.ndim != 1 or len(table) < 2:
         raise ValueError(f"alpha_bar: expected shape (T + 1,) with T ≥ 1, got {tuple(table.shape)}")
     if table[0] != 1 or not (table.diff() < 0).all() or not table[-1] >= 0:
@@ -71,11 +81,14 @@ def check_table(alpha_bar: Tensor) -> Tensor:
     return table
 
 
-def warn_of_visible_end(alpha_bar: Tensor, stacklevel: int) -> None:
-    """Warns if ᾱ_T > 0.01: sampling starts from pure noise, and x_T isn't that."""
+def warn_of_visible_end(alpha_bar: Tensor) -> None:
+    """Warns if ᾱ_T > 0.01, at the line that called us: sampling starts from pure noise, and x_T isn't that."""
     *_, before, visible = alpha_bar.tolist()
     if visible <= 0.01:
         return
+    stacklevel, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].startswith(__package__):
+        stacklevel, frame = stacklevel + 1, frame.f_back
     factor = math.log(4e-5) / math.log(visible)  # 4e-5 is what the DDPM paper's schedule leaves
     warnings.warn(
         f"alpha_bar[{len(alpha_bar) - 1}] = {visible:.3f}: the last picture still shows {visible:.0%} of the signal's"
@@ -144,8 +157,22 @@ def check_mask(mask: Tensor, known: Tensor) -> Tensor:
     return mask.bool()
 
 
+def check_signal(t: Time, schedule: object) -> None:
+    """Refuses a time with ᾱ_t = 0, at which ε says nothing about the picture: x_0 = (x_t - √(1 - ᾱ_t) ε) / √ᾱ_t."""
+    if schedule.at(T := schedule.T) == 0:
+        why = f"; alpha_bar[{T}] = 0, where the noise says nothing about the picture: start at {T - 1}, or use from_v"
+        check_time(t, 0, T - 1, why=why)
+
+
+def check_floats(x: Tensor) -> None:
+    """Refuses pictures of whole numbers: √ᾱ_t would be rounded to 0."""
+    if not x.is_floating_point():
+        raise TypeError(f"x: expected floats in [-1, 1], got {x.dtype}; use images.pictures(index), or x / 127.5 - 1")
+
+
 def check_shape(name: str, value: Tensor, like: Tensor) -> None:
     """Refuses a tensor of another shape than x's: broadcasting would share one noise or picture between several."""
+    check_floats(like)
     if value.shape != like.shape:
         raise ValueError(
             f"{name}: expected the pictures' shape {tuple(like.shape)}, got {tuple(value.shape)}; give one each"

@@ -10,64 +10,67 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Time, check_net, check_number, check_time
+from ddpm_teach.checks import Time, check_net, check_number, check_shape, check_signal, check_time
+from ddpm_teach.forward import add_noise, noise_from, picture_from, velocity
 from ddpm_teach.guidance import guided as guided
 from ddpm_teach.kinds import Denoiser, Estimate, Net
 from ddpm_teach.schedule import Schedule
 
 
 def from_eps(net: Net, schedule: Schedule) -> Denoiser:
-    """Reads a network that predicts the noise: x̂_0 = (x_t - √(1 - ᾱ_t) ε̂) / √ᾱ_t (DDPM eq. 15). Lesson 04.
+    """Reads a network that predicts the noise (see `picture_from`). Lesson 04.
 
     Refuses a time with ᾱ_t = 0, where ε̂ says nothing about the picture.
     """
-    return _reader(net, schedule, lambda eps, x, signal, noise: Estimate((x - noise * eps) / signal, eps), blind=True)
+    read = lambda eps, x, t: Estimate(picture_from(schedule, x, t, eps), eps)  # noqa: E731
+    return _reader(net, schedule, read, lambda t: check_signal(t, schedule))
 
 
 def from_x0(net: Net, schedule: Schedule) -> Denoiser:
-    """Reads a network that predicts the picture: ε̂ = (x_t - √ᾱ_t x̂_0) / √(1 - ᾱ_t). Lesson 04."""
-    return _reader(net, schedule, lambda x0, x, signal, noise: Estimate(x0, (x - signal * x0) / noise))
+    """Reads a network that predicts the picture (see `noise_from`). Lesson 04."""
+    return _reader(net, schedule, lambda x0, x, t: Estimate(x0, noise_from(schedule, x, t, x0)))
 
 
 def from_v(net: Net, schedule: Schedule) -> Denoiser:
     """Reads a network that predicts v (see `velocity`): x̂_0 = √ᾱ_t x_t - √(1 - ᾱ_t) v̂, ε̂ = √(1 - ᾱ_t) x_t + √ᾱ_t v̂.
 
-    It is defined at every time, also where ᾱ_t = 0 (Salimans & Ho 2022, appendix D). Lesson 04.
+    It is defined at every time, also where ᾱ_t = 0 (Salimans & Ho 2022, appendix D): (x_t, v) is (x_0, ε) turned by an
+    angle of cosine √ᾱ_t, so reading it is turning back. Lesson 04.
     """
-    return _reader(net, schedule, lambda v, x, signal, noise: Estimate(signal * x - noise * v, noise * x + signal * v))
+    return _reader(net, schedule, lambda v, x, t: Estimate(velocity(schedule, v, x, t), add_noise(schedule, v, t, x)))
 
 
-def _reader(net: Net, schedule: Schedule, read: Callable[..., Estimate], blind: bool = False) -> Denoiser:
+def _reader(net: Net, schedule: Schedule, read: Callable, check: Callable[[Time], None] = lambda t: None) -> Denoiser:
     check_net(net, schedule)
-    last, why = schedule.T, ""
-    if blind and schedule.at(last) == 0:
-        why = f"; alpha_bar[{last}] = 0, where the noise says nothing about the picture: start at {last - 1}"
-        last -= 1
 
     def denoise(x: Tensor, t: Time) -> Estimate:
-        check_time(t, 1, last, x, why)
-        times = torch.full((len(x),), t, device=x.device) if isinstance(t, int) else t
-        return read(net(x, times), x, schedule.signal_rate(t, x), schedule.noise_rate(t, x))
+        check_time(t, 1, schedule.T, x)
+        check(t)  # before the network computes anything
+        times = torch.full((len(x),), t, device=x.device) if isinstance(t, int) else t.to(x.device, torch.long)
+        raw = net(x, times)
+        check_shape("net", raw, x)
+        return read(raw, x, t)
 
     return denoise
 
 
 def projected(denoiser: Denoiser, schedule: Schedule, projection: Callable[[Tensor], Tensor]) -> Denoiser:
-    """Replaces x̂_0 by projection(x̂_0) and makes ε̂ agree with it: ε̂ = (x_t - √ᾱ_t x̂_0) / √(1 - ᾱ_t). Lesson 04.
+    """Replaces x̂_0 by projection(x̂_0) and makes ε̂ agree with it (see `noise_from`). Lesson 04.
 
     With a codebook's nearest entries as the projection this is latent diffusion's quantize_x0, which leaves ε̂ behind.
     """
 
     def denoise(x: Tensor, t: Time) -> Estimate:
         x0 = projection(denoiser(x, t).x0)
-        return Estimate(x0, (x - schedule.signal_rate(t, x) * x0) / schedule.noise_rate(t, x))
+        check_shape("projection", x0, x)
+        return Estimate(x0, noise_from(schedule, x, t, x0))
 
     return denoise
 
 
 def clipped(denoiser: Denoiser, schedule: Schedule, limit: float = 1.0) -> Denoiser:
     """Clamps x̂_0 to [-limit, limit], limit > 0, and ε̂ follows. Lesson 04."""
-    if not limit > 0:
+    if check_number("limit", limit, 0) == 0:
         raise ValueError(f"limit: expected a positive number, got {limit}")
     return projected(denoiser, schedule, lambda x0: x0.clamp(-limit, limit))
 
@@ -80,7 +83,8 @@ def thresholded(denoiser: Denoiser, schedule: Schedule, quantile: float = 0.995)
     check_number("quantile", quantile, 0, 1)
 
     def threshold(x0: Tensor) -> Tensor:
-        r = x0.flatten(1).abs().float().quantile(quantile, dim=1).clamp(min=1).to(x0)
+        values = x0.reshape(len(x0), -1).abs().to(torch.promote_types(x0.dtype, torch.float32))
+        r = values.quantile(quantile, dim=1).clamp(min=1).to(x0)
         r = r.reshape(-1, *[1] * (x0.ndim - 1))
         return x0.clamp(-r, r) / r
 

@@ -53,6 +53,8 @@ def in_precision(net: Callable[..., Tensor], device: torch.device, precision: st
         with torch.autocast(device.type, dtype):
             return net(*args).float()
 
+    if hasattr(net, "T"):
+        net_in_precision.T = net.T  # so that a schedule of another length is still refused
     return net_in_precision
 
 

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from torch import Tensor
-
-from ddpm_teach.checks import Images, Time, check_int, check_shape, check_time
+from ddpm_teach.checks import Images, Time, check_int, check_shape, check_signal, check_time
+from ddpm_teach.kinds import Gaussian
 from ddpm_teach.schedule import Schedule
-
-
-class Gaussian(NamedTuple):
-    """A normal law with independent pixels: `mean` (b, …) and one `variance` for all pixels."""
-
-    mean: Tensor
-    variance: float
 
 
 def add_noise(schedule: Schedule, x0: Images, t: Time, eps: Images) -> Images:
@@ -33,13 +23,25 @@ def forward_step(schedule: Schedule, x: Images, t: Time, eps: Images) -> Images:
     """A draw of q(x_t | x_{t-1} = x): x_t = √(1 - β_t) x + √β_t ε (DDPM eq. 2), t in 1…T. Lesson 01."""
     check_shape("eps", eps, x)
     check_time(t, 1, schedule.T, x)
-    return schedule.rate("kept", t, x) * x + schedule.rate("added", t, x) * eps
+    kept, added = schedule.step_rates(t, x)
+    return kept * x + added * eps
 
 
 def velocity(schedule: Schedule, x0: Images, eps: Images, t: Time) -> Images:
     """v = √ᾱ_t ε - √(1 - ᾱ_t) x_0, what `from_v` reads (Salimans & Ho 2022, appendix D), t in 0…T. Lesson 04."""
     check_shape("eps", eps, x0)
     return schedule.signal_rate(t, x0) * eps - schedule.noise_rate(t, x0) * x0
+
+
+def picture_from(schedule: Schedule, x: Images, t: Time, eps: Images) -> Images:
+    """The x_0 that noise ε leaves in x_t = x: (x - √(1 - ᾱ_t) ε) / √ᾱ_t (DDPM eq. 15); not where ᾱ_t = 0. Lesson 04."""
+    check_signal(t, schedule)
+    return (x - schedule.noise_rate(t, x) * eps) / schedule.signal_rate(t, x)
+
+
+def noise_from(schedule: Schedule, x: Images, t: Time, x0: Images) -> Images:
+    """The noise that is in x_t = x if x0 is the picture: (x - √ᾱ_t x_0) / √(1 - ᾱ_t), t in 1…T. Lesson 04."""
+    return (x - schedule.signal_rate(t, x) * x0) / schedule.noise_rate(t, x)
 
 
 def posterior(schedule: Schedule, x0: Images, xt: Images, t: int, s: int | None = None) -> Gaussian:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Images, Time, check_mask, check_number, check_shape
-from ddpm_teach.forward import add_noise
+from ddpm_teach.checks import Images, Time, check_mask, check_number, check_shape, check_signal
+from ddpm_teach.forward import add_noise, picture_from
 from ddpm_teach.kinds import Denoiser, Estimate, Frame, Net, Step
 from ddpm_teach.noise import Rng, draw_noise
 from ddpm_teach.schedule import Schedule
@@ -47,19 +47,21 @@ def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) 
     def guided_net(x: Tensor, t: Tensor, c: None = None) -> Tensor:
         if c is not None:
             raise ValueError("c: this network carries its context already; give it to guided(net, context, scale)")
+        wanted, unwanted = _expanded("context", context, x), _expanded("null", null, x)
         if scale in (0, 1):
-            return net(x, t, _expanded(context if scale == 1 else null, x))
-        both = torch.cat([_expanded(null, x), _expanded(context, x)])
-        without, with_context = net(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
+            return net(x, t, wanted if scale == 1 else unwanted)
+        without, with_context = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([unwanted, wanted])).chunk(2)
         return without + scale * (with_context - without)
 
+    if hasattr(net, "T"):
+        guided_net.T = net.T  # so that a schedule of another length is still refused
     return guided_net
 
 
-def _expanded(context: Tensor, x: Tensor) -> Tensor:
+def _expanded(name: str, context: Tensor, x: Tensor) -> Tensor:
     """One context for all pictures, or one each."""
     if len(context) not in (1, len(x)):
-        raise ValueError(f"context: expected 1 or {len(x)} contexts for {len(x)} pictures, got {len(context)}")
+        raise ValueError(f"{name}: expected 1 or {len(x)} contexts for {len(x)} pictures, got {len(context)}")
     return context.expand(len(x), *context.shape[1:])
 
 
@@ -68,14 +70,17 @@ def score_corrected(
 ) -> Denoiser:
     """Adds scale · correction(x_t, t) to the score ∇ log q(x_t) = -ε̂ / √(1 - ᾱ_t), and x̂_0 follows. Lesson 05.
 
-    With correction = gradient(log_prob) it is classifier guidance (Dhariwal & Nichol 2021, algorithm 2).
+    With correction = gradient(log_prob) it is classifier guidance (Dhariwal & Nichol 2021, algorithm 2). Refuses a time
+    with ᾱ_t = 0, as `from_eps` does.
     """
     check_number("scale", scale, -math.inf)
 
     def denoise(x: Tensor, t: Time) -> Estimate:
-        signal, noise = schedule.signal_rate(t, x), schedule.noise_rate(t, x)
-        eps = denoiser(x, t).eps - scale * noise * correction(x, t)
-        return Estimate((x - noise * eps) / signal, eps)
+        check_signal(t, schedule)
+        change = correction(x, t)
+        check_shape("correction", change, x)
+        eps = denoiser(x, t).eps - scale * schedule.noise_rate(t, x) * change
+        return Estimate(picture_from(schedule, x, t, eps), eps)
 
     return denoise
 
@@ -86,7 +91,13 @@ def gradient(log_prob: Callable[[Tensor, Time], Tensor]) -> Callable[[Tensor, Ti
     def correction(x: Tensor, t: Time) -> Tensor:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            return torch.autograd.grad(log_prob(x, t).sum(), x)[0]
+            log_p = log_prob(x, t)
+            if log_p.shape != (len(x),):
+                raise ValueError(
+                    f"log_prob: expected one number per picture, ({len(x)},), got {tuple(log_p.shape)};"
+                    " pick the wanted class's column, logits.log_softmax(1)[:, k]"
+                )
+            return torch.autograd.grad(log_p.sum(), x)[0]
 
     return correction
 
@@ -103,7 +114,8 @@ def inpainting(step: Step, schedule: Schedule, known: Images, mask: Tensor, rng:
     def masked(x: Tensor, t: int, s: int) -> Frame:
         check_shape("known", known, x)
         frame = step(x, t, s)
-        noisy = add_noise(schedule, known, s, draw_noise(known, rng)) if s > 0 else known
-        return Frame(s, torch.where(keep, noisy, frame.x), frame.x0, frame.eps)
+        original = known.to(x)
+        noisy = add_noise(schedule, original, s, draw_noise(x, rng)) if s > 0 else original
+        return Frame(s, torch.where(keep.to(x.device), noisy, frame.x), frame.x0, frame.eps)
 
     return masked

@@ -27,6 +27,13 @@ class Estimate(NamedTuple):
     eps: Tensor
 
 
+class Gaussian(NamedTuple):
+    """A normal law with independent pixels: `mean` (b, …) and one `variance` for all pixels."""
+
+    mean: Tensor
+    variance: float
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """A moment of a walk: the picture `x` (b, …) at time `t`.

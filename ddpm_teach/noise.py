@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import check_number
+from ddpm_teach.checks import check_number, check_shape
 
 Rng = (
     torch.Generator | Callable[[Tensor], Tensor] | None
@@ -22,13 +22,17 @@ Rng = (
 def draw_noise(x: Tensor, rng: Rng = None) -> Tensor:
     """Standard normal noise for x: from rng itself if it is a function, else from that generator or the global one.
 
-    A generator's is drawn on its own device and at least in float32, so that the same seed gives the same noise for
-    every device and precision.
+    A generator's is drawn on its own device and at least in float32: a seed gives the same noise on every device, in
+    half precision the same as in float32. (torch.compile can't trace a torch.Generator; it can the global one.)
     """
     if callable(rng):
-        return rng(x)
+        noise = rng(x)
+        check_shape("rng", noise, x)
+        return noise.to(x)
     device, dtype = x.device if rng is None else rng.device, torch.promote_types(x.dtype, torch.float32)
-    return torch.randn(x.shape, generator=rng, device=device, dtype=dtype).to(x)
+    pinned = x.is_cuda and device.type == "cpu"  # a copy from pinned memory need not wait for the device
+    noise = torch.randn(x.shape, generator=rng, device=device, dtype=dtype, pin_memory=pinned)
+    return noise.to(x.device, x.dtype, non_blocking=pinned)
 
 
 def repeated(rng: Rng = None) -> Callable[[Tensor], Tensor]:
@@ -36,19 +40,24 @@ def repeated(rng: Rng = None) -> Callable[[Tensor], Tensor]:
     return lambda x: draw_noise(x[:1], rng).expand_as(x)
 
 
-def dropped_out(rng: torch.Generator | None, p: float) -> Callable[[Tensor], Tensor]:
+def dropped_out(rng: Rng, p: float, mask_rng: torch.Generator | None = None) -> Callable[[Tensor], Tensor]:
     """Noise with a share p of its values set to 0 and the others divided by 1 - p, as dropout does.
 
-    Raises:
-        ValueError: unless 0 ≤ p < 1.
+    dropped_out(repeated(generator), p) repeats the noise and thins each copy on its own, as latent diffusion does.
+
+    Args:
+        rng: where the noise comes from.
+        p: 0 ≤ p < 1.
+        mask_rng: a generator for what is dropped; `rng` if that is one, else the global generator.
     """
     if check_number("p", p, 0, 1) == 1:
         raise ValueError("p: 1 would leave no noise at all; use temperature=0.0 for that")
+    if mask_rng is None and isinstance(rng, torch.Generator):
+        mask_rng = rng
 
     def draw(x: Tensor) -> Tensor:
-        noise = draw_noise(x, rng)
-        device = x.device if rng is None else rng.device
-        kept = torch.rand(x.shape, generator=rng, device=device) >= p
+        noise, device = draw_noise(x, rng), x.device if mask_rng is None else mask_rng.device
+        kept = torch.rand(x.shape, generator=mask_rng, device=device) >= p
         return noise * kept.to(x.device) / (1 - p)
 
     return draw

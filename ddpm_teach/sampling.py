@@ -19,14 +19,12 @@ from torch import Tensor
 from ddpm_teach import devices
 from ddpm_teach.checks import Images, check_int, check_move, check_net, check_number, check_times, check_variance
 from ddpm_teach.denoise import clipped, from_eps, guided
-from ddpm_teach.forward import add_noise, posterior
+from ddpm_teach.forward import add_noise, picture_from, posterior
 from ddpm_teach.guidance import inpainting as inpainting
-from ddpm_teach.kinds import Denoiser, Frame, Net, Step
+from ddpm_teach.kinds import Denoiser, Frame, Step
 from ddpm_teach.noise import Rng, draw_noise
 from ddpm_teach.schedule import Schedule
-from ddpm_teach.times import leading as leading
-from ddpm_teach.times import quadratic as quadratic
-from ddpm_teach.times import trailing
+from ddpm_teach.times import leading as leading, quadratic as quadratic, trailing
 
 
 def ddpm_step(
@@ -36,10 +34,10 @@ def ddpm_step(
 
     Args:
         variance: "beta" for β_{t|s} (right for data of unit variance), "posterior" for q(x_s | x_t, x_0)'s (right for a
-            single picture), DDPM section 3.2; a number v in [0, 1] for (1 - v) · posterior + v · beta.
+            single picture), DDPM section 3.2; a number m in [0, 1] for (1 - m) · posterior + m · beta.
         temperature: factor of the noise's standard deviation, at least 0.
     """
-    v = check_variance(variance)
+    mix = check_variance(variance)
     check_number("temperature", temperature, 0)
 
     def step(x: Tensor, t: int, s: int) -> Frame:
@@ -48,7 +46,7 @@ def ddpm_step(
         mean, small = posterior(schedule, x0, x, t, s)
         if s == 0:  # the last step's mean is the picture: noise added here would stay in it
             return Frame(s, mean, x0, eps)
-        sigma = math.sqrt((1 - v) * small + v * (1 - schedule.at(t) / schedule.at(s)))
+        sigma = math.sqrt((1 - mix) * small + mix * (1 - schedule.at(t) / schedule.at(s)))
         return Frame(s, mean + temperature * sigma * draw_noise(x, rng), x0, eps)
 
     return step
@@ -85,7 +83,8 @@ def heun_step(denoiser: Denoiser, schedule: Schedule) -> Step:
     """DDIM's differential equation dx̄/dσ = ε̂, x̄ = x/√ᾱ, σ = √(1/ᾱ - 1), to second order (Karras et al. 2022, alg. 1).
 
     A DDIM move looks ahead, and the mean of both ε̂ makes the real move: S moves to time 0 are 2 S - 1 calls, since the
-    last one (and one from ᾱ_t = 0, where σ is infinite) is DDIM's. The frame's estimate is that mean. Lesson 06.
+    last one (and one from ᾱ_t = 0, where σ is infinite) is DDIM's. The frame's eps is that mean, its x0 follows from it
+    (not clipped again). Lesson 06.
     """
     predict = ddim_step(denoiser, schedule)
 
@@ -115,25 +114,22 @@ def ddim_inversion(denoiser: Denoiser, schedule: Schedule) -> Step:
 
 def _move(schedule: Schedule, x: Tensor, t: int, s: int, eps: Tensor) -> Frame:
     """From t to s along a given ε̂: √ᾱ_s x̂_0 + √(1 - ᾱ_s) ε̂ with the x̂_0 that it leaves in x."""
-    x0 = (x - schedule.noise_rate(t, x) * eps) / schedule.signal_rate(t, x)
+    x0 = picture_from(schedule, x, t, eps)
     return Frame(s, add_noise(schedule, x0, s, eps), x0, eps)
 
 
 def walk(step: Step, x: Images, times: Iterable[int]) -> Iterator[Frame]:
-    """Yields a copy of x at times[0], then the frame after each move. Lesson 04.
+    """Yields a copy of x at times[0], then the frame after each move: normal noise at T leads to pictures at 0.
 
-    Each frame's tensors are new, so frames may be kept; a walk that is consumed frame by frame keeps one only.
-    Runs without gradients, and leaves the caller's grad mode alone.
-
-    Args:
-        x: where to start: standard normal noise for times[0] = T.
-        times: whole numbers ≥ 0, such as trailing(T, 50); looked at now, before any frame.
+    Each frame's tensors are new (if the network's are), so frames may be kept; a walk that is consumed frame by frame
+    keeps one only. Runs without gradients, and leaves the caller's grad mode alone. `times` are whole numbers ≥ 0, such
+    as trailing(T, 50), looked at now, before any frame. Lesson 04.
     """
-    return _walk(step, x, check_times(times))
+    times = check_times(times)
+    return _walk(step, Frame(times[0], x.detach().clone()), times)
 
 
-def _walk(step: Step, x: Tensor, times: Sequence[int]) -> Iterator[Frame]:
-    frame = Frame(times[0], x.detach().clone())
+def _walk(step: Step, frame: Frame, times: Sequence[int]) -> Iterator[Frame]:
     yield frame
     for t, s in itertools.pairwise(times):
         with torch.no_grad():  # around the step only: a yield in here would change the caller's grad mode
@@ -158,7 +154,7 @@ def _every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
 
 
 def sample(
-    net: Net,
+    net: torch.nn.Module,
     schedule: Schedule,
     shape: Sequence[int],
     *,
@@ -186,14 +182,14 @@ def sample(
     if context is None and guidance_scale != 1:
         raise ValueError(f"guidance_scale: {guidance_scale} needs a context to guide towards; pass context=… as well")
     check_net(net, schedule)
-    times, device = trailing(schedule.T, steps), next(net.parameters()).device
+    times, device = trailing(schedule.T, steps), next(net.parameters(), torch.empty(0)).device
     rng = torch.Generator()
     rng.seed() if seed is None else rng.manual_seed(seed)
     predict = devices.in_precision(net, device, precision)
     if context is not None:
         predict = guided(predict, context.to(device) if isinstance(context, Tensor) else context, guidance_scale)
     step = ddim_step(clipped(from_eps(predict, schedule), schedule), schedule, eta, rng=rng)
-    frames = walk(step, torch.randn(*shape, generator=rng).to(device), times)
+    frames = walk(step, torch.randn(*shape, generator=rng, dtype=torch.float32).to(device), times)
     frames = tqdm(frames, total=len(times), desc="sampling", leave=False, disable=not progress)
     with devices.evaluating(net):
         return collections.deque(frames, maxlen=1).pop().x

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Time, check_int, check_number, check_share, check_table, check_time, warn_of_visible_end
+from ddpm_teach import checks
+from ddpm_teach.checks import Time, check_int, check_share
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Schedule:
     alpha_bar: Tensor
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha_bar", check_table(self.alpha_bar))
+        object.__setattr__(self, "alpha_bar", checks.check_table(self.alpha_bar))
         object.__setattr__(self, "_copies", {})
 
     @property
@@ -72,15 +73,19 @@ class Schedule:
 
     def signal_rate(self, t: Time, like: Tensor) -> Tensor:
         """√ᾱ_t, shaped to broadcast against `like` (b, …), in its dtype, on its device. t: an int or (b,), in 0…T."""
-        return self.rate("signal", t, like)
+        return self._root("signal", t, like)
 
     def noise_rate(self, t: Time, like: Tensor) -> Tensor:
         """√(1 - ᾱ_t), shaped, typed and placed like `signal_rate`."""
-        return self.rate("noise", t, like)
+        return self._root("noise", t, like)
 
-    def rate(self, share: str, t: Time, like: Tensor) -> Tensor:
-        """The root of a share of variance: "signal" ᾱ_t, "noise" 1 - ᾱ_t, "kept" α_t, "added" β_t."""
-        check_time(t, 0, self.T, like)
+    def step_rates(self, t: Time, like: Tensor) -> tuple[Tensor, Tensor]:
+        """(√α_t, √β_t), what a single step keeps and adds, shaped, typed and placed like `signal_rate`."""
+        return self._root("kept", t, like), self._root("added", t, like)
+
+    def _root(self, share: str, t: Time, like: Tensor) -> Tensor:
+        checks.check_floats(like)
+        checks.check_time(t, 0, self.T, like)
         if isinstance(t, int):
             return like.new_full((), math.sqrt(self._floats[share][t]))
         # Half-precision pictures read a float32 table: rounding ᾱ itself to bfloat16 would merge neighbouring times.
@@ -96,15 +101,11 @@ def from_betas(betas: Tensor) -> Schedule:
 
     Warns if ᾱ_T > 0.01, since sampling starts from pure noise and x_T wouldn't be that.
     """
-    return _product(betas)
-
-
-def _product(betas: Tensor) -> Schedule:
-    betas = torch.as_tensor(betas, dtype=torch.float64).cpu()
+    betas = checks.float64_on_cpu(betas)
     if betas.ndim != 1 or len(betas) == 0 or not ((betas > 0) & (betas < 1)).all():
         raise ValueError("betas: expected shape (T,) with every value strictly between 0 and 1")
     schedule = Schedule(torch.cat([betas.new_ones(1), (1 - betas).cumprod(0)]))
-    warn_of_visible_end(schedule.alpha_bar, stacklevel=4)  # the line that called the public function
+    checks.warn_of_visible_end(schedule.alpha_bar)
     return schedule
 
 
@@ -118,25 +119,25 @@ def _line(T: int, beta_start: float, beta_end: float, power: float = 1.0) -> Ten
 
 def linear(T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
     """β rises linearly (DDPM, section 4). Lesson 01."""
-    return _product(_line(T, beta_start, beta_end))
+    return from_betas(_line(T, beta_start, beta_end))
 
 
 def scaled_linear(T: int = 1000, beta_start: float = 0.00085, beta_end: float = 0.012) -> Schedule:
     """√β rises linearly: Stable Diffusion's schedule, which latent diffusion's source calls "linear". Lesson 09."""
-    return _product(_line(T, beta_start, beta_end, 0.5) ** 2)
+    return from_betas(_line(T, beta_start, beta_end, 0.5) ** 2)
 
 
 def sqrt_beta(T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
     """β² rises linearly, from beta_start: latent diffusion's "sqrt", β = √(a line). Lesson 09."""
-    return _product(_line(T, beta_start, beta_end).sqrt())
+    return from_betas(_line(T, beta_start, beta_end).sqrt())
 
 
 def cosine(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) -> Schedule:
     """ᾱ_t = f(t)/f(0) with f(t) = cos²(π/2 · (t/T + s)/(1 + s)), and β ≤ max_beta (Nichol & Dhariwal 2021, eq. 17)."""
-    check_number("s", s, 0)
+    checks.check_number("s", s, 0)
     check_share("max_beta", max_beta)
     f = torch.linspace(0, 1, check_int("T", T, 1) + 1, dtype=torch.float64).add(s).mul(math.pi / 2 / (1 + s)).cos() ** 2
-    return _product((1 - f[1:] / f[:-1]).clamp(max=max_beta))
+    return from_betas((1 - f[1:] / f[:-1]).clamp(max=max_beta))
 
 
 def zero_terminal_snr(schedule: Schedule) -> Schedule:
@@ -144,6 +145,7 @@ def zero_terminal_snr(schedule: Schedule) -> Schedule:
 
     At T a prediction of ε says nothing about the picture, so `from_eps` refuses it; `from_v` and `from_x0` work.
     """
+    check_int("schedule.T", schedule.T, 2)
     root = schedule.alpha_bar[1:].sqrt()
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
     return Schedule(torch.cat([schedule.alpha_bar[:1], root**2]))

@@ -20,7 +20,9 @@ def trailing(T: int, steps: int) -> list[int]:
 
 
 def leading(T: int, steps: int) -> list[int]:
-    """Even spacing from time 1: k · ⌊T / steps⌋ + 1, then 0. It begins below T, where the net never saw pure noise."""
+    """Even spacing from time 1: k · ⌊T / steps⌋ + 1 for k = steps - 1…0, then 0. It begins below T (unless steps = T),
+    as low as T / 2: the network is told that x is less noisy than it is.
+    """
     stride = T // check_int("steps", steps, 1, T)
     return [k * stride + 1 for k in range(steps - 1, -1, -1)] + [0]
 
@@ -41,19 +43,29 @@ def ldm_uniform(T: int, steps: int) -> list[int]:
         ValueError: where latent diffusion raises an IndexError: for 599 of the 1000 numbers of steps at T = 1000.
     """
     stride = T // check_int("steps", steps, 1, T)
-    times = [time + 2 for time in range(0, T, stride)]
+    return _from_ldm(T, steps, list(range(0, T, stride)))
+
+
+def ldm_quad(T: int, steps: int) -> list[int]:
+    """Latent diffusion's "quad" list in our times: it begins near 0.8 T, not at T, and ends at 1, as above.
+
+    With many steps it names times twice; that is no move, so `walk` refuses it. `quadratic` is the list to use.
+
+    Raises:
+        ValueError: where latent diffusion raises an IndexError: for as many steps as T, up to 5.
+    """
+    check_int("steps", steps, 1, T)
+    end = math.sqrt(0.8 * T)
+    line = [k * (end / max(steps - 1, 1)) for k in range(steps)]
+    if steps > 1:
+        line[-1] = end  # numpy's linspace ends exactly
+    return _from_ldm(T, steps, [int(root * root) for root in line])
+
+
+def _from_ldm(T: int, steps: int, indices: list[int]) -> list[int]:
+    times = [index + 2 for index in indices]  # it adds 1, and counts from 0 where we count from 1
     if times[-1] > T:
         raise ValueError(
             f"steps: latent diffusion's list of {steps} steps runs to time {times[-1]}, past T = {T}; use trailing"
         )
     return [*times[::-1], 1]
-
-
-def ldm_quad(T: int, steps: int) -> list[int]:
-    """Latent diffusion's "quad" list in our times: it begins at 0.8 T, names some times twice and ends at 1, as above.
-
-    A time that stands twice is no move: `walk` with this list needs it removed, `quadratic` is the list to use.
-    """
-    check_int("steps", steps, 1, T)
-    root = math.sqrt(0.8 * T)
-    return [int((root * k / max(steps - 1, 1)) ** 2) + 2 for k in range(steps - 1, -1, -1)] + [1]

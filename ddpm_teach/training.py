@@ -238,7 +238,7 @@ def load_checkpoint(path: str | Path, state: TrainState | None = None) -> TrainS
     if state is None:
         classes = tuple(meta["classes"])
         state = TrainState.create(nets.build(meta["net"]), schedule, steps=saved["numbers"]["steps"], classes=classes)
-    if nets.describe(state.net) != meta["net"]:
+    if nets.describe(state.net) != nets.completed(meta["net"]):
         raise ValueError(
             f"{path}: holds {meta['net']}, but the run at hand trains {nets.describe(state.net)}; build that net"
         )

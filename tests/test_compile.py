@@ -29,6 +29,9 @@ FUNCTIONS = {
     "clipped": lambda x: m.clipped(PLAIN, SCHEDULE)(x, 5).eps,
     "thresholded": lambda x: m.thresholded(PLAIN, SCHEDULE)(x, 5).x0,
     "score_corrected": lambda x: m.score_corrected(PLAIN, SCHEDULE, lambda x, t: -x, 0.1)(x, T).x0,
+    "projected": lambda x: m.projected(PLAIN, SCHEDULE, torch.tanh)(x, 5).eps,
+    "repeated": lambda x: m.ddpm_step(PLAIN, SCHEDULE, rng=m.repeated())(x, 9, 5).x,
+    "dropped_out": lambda x: m.ddpm_step(PLAIN, SCHEDULE, rng=m.dropped_out(None, 0.2))(x, 9, 5).x,
     "guided": lambda x: m.guided(lambda x, t, c: x * c.sum(), torch.ones(1, 2), 2.0)(x, T),
     "inpainting": lambda x: KNOWN(x, 9, 5).x,
     "ddim_inversion": lambda x: m.ddim_inversion(PLAIN, SCHEDULE)(x, 5, 9).x,
@@ -47,6 +50,25 @@ def test_it_is_one_graph(name):
     expected = FUNCTIONS[name](X)
     torch.manual_seed(0)
     torch.testing.assert_close(compiled(X), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "net",
+    [
+        m.ContextUNet(1, 8, 3),
+        m.LayerNormUNet((1, 12, 12)),
+        m.AttentionUNet(1, (8, 16, 16, 16, 24, 24), groups=8, heads=2, size=16, dropout=0.0, context_dim=3),
+    ],
+    ids=lambda net: type(net).__name__,
+)
+def test_every_network_is_one_graph(net, training):
+    torch._dynamo.reset()
+    net.train(training)
+    x, t = torch.randn(2, *net.image_shape), torch.tensor([3, 700])
+    c = [] if net.config.get("context_dim") is None else [torch.eye(3)[:2]]
+    compiled = torch.compile(net, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x, t, *c), net(x, t, *c), rtol=1e-4, atol=1e-5)
 
 
 def test_every_kind_of_step_is_among_them():

@@ -212,6 +212,65 @@ CASES = {
         ["s: ", "6…20", "got 5"],
     ),
     "noise all dropped": (lambda: noise.dropped_out(None, 1.0), ValueError, ["p: ", "temperature"]),
+    "picture bytes in add_noise": (
+        lambda: forward.add_noise(S, X.to(torch.uint8), 3, X),
+        TypeError,
+        ["x: ", "torch.uint8", "images.pictures"],
+    ),
+    "picture bytes in a denoiser": (
+        lambda: denoise.from_eps(lambda x, t: x, S)(X.to(torch.uint8), 3),
+        TypeError,
+        ["x: ", "torch.uint8", "images.pictures"],
+    ),
+    "prediction": (
+        lambda: denoise.from_eps(lambda x, t: x[:1], S)(X, 3),
+        ValueError,
+        ["net: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"],
+    ),
+    "projection": (
+        lambda: denoise.projected(denoise.from_eps(lambda x, t: x, S), S, lambda x: x[:1])(X, 3),
+        ValueError,
+        ["projection: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"],
+    ),
+    "correction shape": (
+        lambda: guidance.score_corrected(nobody, S, lambda x, t: x.mean())(X, 3),
+        ValueError,
+        ["correction: ", "(3, 1, 16, 16)", "()"],
+    ),
+    "correction without signal": (
+        lambda: guidance.score_corrected(nobody, schedule.zero_terminal_snr(S), nobody)(X, 20),
+        ValueError,
+        ["t: ", "alpha_bar[20] = 0", "start at 19"],
+    ),
+    "log_prob": (
+        lambda: guidance.gradient(lambda x, t: x.flatten(1))(X, 3),
+        ValueError,
+        ["log_prob: ", "(3,)", "(3, 256)", "log_softmax"],
+    ),
+    "noise shape": (
+        lambda: noise.draw_noise(X, lambda x: torch.randn(1)),
+        ValueError,
+        ["rng: ", "(3, 1, 16, 16)", "(1,)"],
+    ),
+    "guided schedule": (
+        lambda: denoise.from_eps(guidance.guided(net(), torch.zeros(1, 5), 2.0), schedule.linear()),
+        ValueError,
+        ["schedule: ", "1000", "T = 20"],
+    ),
+    "nulls": (
+        lambda: guidance.guided(nobody, torch.zeros(1, 5), 2.0, torch.zeros(2, 5))(X, T3),
+        ValueError,
+        ["null: ", "1 or 3", "got 2"],
+    ),
+    "zero snr of one step": (
+        lambda: schedule.zero_terminal_snr(schedule.Schedule(torch.tensor([1.0, 0.5]))),
+        ValueError,
+        ["schedule.T: ", "≥ 2", "got 1"],
+    ),
+    "variance list": (lambda: sampling.ddpm_step(nobody, S, [1]), TypeError, ["variance: ", "[1]"]),
+    "limit text": (lambda: denoise.clipped(nobody, S, "1"), TypeError, ["limit: ", "'1'"]),
+    "beta none": (lambda: schedule.linear(10, None), TypeError, ["beta_start: ", "None"]),
+    "bound range": (lambda: bound.bound_moves(nobody, S, X + 3, [1]), ValueError, ["x0: ", "256 levels"]),
     "bound levels": (
         lambda: bound.bound_moves(nobody, S, X + 0.3, [1]),
         ValueError,

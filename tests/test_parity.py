@@ -81,14 +81,15 @@ def test_ddim_reads_every_kind_of_network(prediction):
 
 @pytest.mark.parametrize("clip", [False, True])
 @pytest.mark.parametrize(("variance", "name"), [("posterior", "fixed_small"), ("beta", "fixed_large")])
+@pytest.mark.parametrize("spacing", [trailing, leading])
 @pytest.mark.parametrize("steps", [10, 50, 1000])
-def test_ddpm(steps, variance, name, clip):
-    """The last x is compared where every time is walked: else its last index isn't 0, and it adds noise there."""
-    scheduler = schedulers.DDPMScheduler(timestep_spacing="trailing", variance_type=name, clip_sample=clip)
+def test_ddpm(spacing, steps, variance, name, clip):
+    """Trailing lists that skip are compared but for their last x: its last index isn't 0 there, and it adds noise."""
+    scheduler = schedulers.DDPMScheduler(timestep_spacing=spacing.__name__, variance_type=name, clip_sample=clip)
     scheduler.set_timesteps(steps)
-    frames = ours(lambda d, s: ddpm_step(d, s, variance, rng=generator(9)), trailing(1000, steps), start(), clip=clip)
+    frames = ours(lambda d, s: ddpm_step(d, s, variance, rng=generator(9)), spacing(1000, steps), start(), clip=clip)
     expected = theirs(scheduler, scheduler.timesteps.tolist(), start(), generator=generator(9))
-    assert assert_same(frames, expected, 1e-12, last_x=steps == 1000) == steps
+    assert assert_same(frames, expected, 1e-12, last_x=spacing is leading or steps == 1000) == steps
 
 
 @pytest.mark.parametrize(("steps", "tolerance"), [(10, 1e-5), (50, 1e-5), (1000, 1e-3)])

@@ -78,14 +78,14 @@ FAULTS = {
     ),
     "a single step that uses ᾱ": (
         "forward",
-        'schedule.rate("kept", t, x) * x',
-        "schedule.signal_rate(t, x) * x",
+        "return kept * x + added * eps",
+        "return schedule.signal_rate(t, x) * x + added * eps",
         "one_jump_is_as_many_single_steps",
     ),
     "a single step's noise from a rounded α": (
         "forward",
-        'schedule.rate("added", t, x) * eps',
-        '(1 - schedule.rate("kept", t, x) ** 2).sqrt() * eps',
+        "return kept * x + added * eps",
+        "return kept * x + (1 - kept**2).sqrt() * eps",
         "single_steps_keep_their_noise_in_every_precision",
     ),
     "the picture and the noise swapped in v": (
@@ -114,27 +114,27 @@ FAULTS = {
     ),
     # reading a network
     "x̂_0 not divided by √ᾱ": (
-        "denoise",
-        "Estimate((x - noise * eps) / signal, eps)",
-        "Estimate(x - noise * eps, eps)",
+        "forward",
+        "return (x - schedule.noise_rate(t, x) * eps) / schedule.signal_rate(t, x)",
+        "return x - schedule.noise_rate(t, x) * eps",
         "the_three_readings_return_what_was_put_in",
     ),
     "the sign of v": (
         "denoise",
-        "Estimate(signal * x - noise * v, noise * x + signal * v)",
-        "Estimate(signal * x + noise * v, noise * x - signal * v)",
+        "Estimate(velocity(schedule, v, x, t), add_noise(schedule, v, t, x))",
+        "Estimate(velocity(schedule, -v, x, t), add_noise(schedule, -v, t, x))",
         "the_three_readings_return_what_was_put_in",
     ),
     "ε̂ left behind by the clipped x̂_0": (
         "denoise",
-        "return Estimate(x0, (x - schedule.signal_rate(t, x) * x0) / schedule.noise_rate(t, x))",
+        "return Estimate(x0, noise_from(schedule, x, t, x0))",
         "return Estimate(x0, denoiser(x, t).eps)",
         "every_wrapped_estimate_still_agrees_with_its_picture",
     ),
     "one threshold for the whole batch": (
         "denoise",
-        "x0.flatten(1).abs().float().quantile(quantile, dim=1)",
-        "x0.abs().float().quantile(quantile).expand(len(x0))",
+        "values.quantile(quantile, dim=1)",
+        "values.quantile(quantile).expand(len(x0))",
         "dynamic_thresholding_looks_at_each_picture_alone",
     ),
     "guidance with 1 + scale": (
@@ -163,26 +163,26 @@ FAULTS = {
     ),
     "a correction of the score without √(1 - ᾱ)": (
         "guidance",
-        "- scale * noise * correction(x, t)",
-        "- scale * correction(x, t)",
+        "- scale * schedule.noise_rate(t, x) * change",
+        "- scale * change",
         "a_corrected_score_is_the_score_of_the_conditional_law",
     ),
     "inpainting that keeps the hole": (
         "guidance",
-        "torch.where(keep, noisy, frame.x)",
-        "torch.where(keep, frame.x, noisy)",
+        "torch.where(keep.to(x.device), noisy, frame.x)",
+        "torch.where(keep.to(x.device), frame.x, noisy)",
         "inpainting_keeps_what_is_known",
     ),
     "inpainting with the clean picture at every time": (
         "guidance",
-        "noisy = add_noise(schedule, known, s, draw_noise(known, rng)) if s > 0 else known",
-        "noisy = known",
+        "noisy = add_noise(schedule, original, s, draw_noise(x, rng)) if s > 0 else original",
+        "noisy = original",
         "inpainting_keeps_what_is_known",
     ),
     "inpainting noised to the time before the move": (
         "guidance",
-        "noisy = add_noise(schedule, known, s, draw_noise(known, rng)) if s > 0 else known",
-        "noisy = add_noise(schedule, known, t, draw_noise(known, rng))",
+        "noisy = add_noise(schedule, original, s, draw_noise(x, rng)) if s > 0 else original",
+        "noisy = add_noise(schedule, original, t, draw_noise(x, rng))",
         "inpainting_keeps_what_is_known",
     ),
     # the steps
@@ -194,14 +194,14 @@ FAULTS = {
     ),
     "the two variances swapped": (
         "sampling",
-        "(1 - v) * small + v * (1 -",
-        "v * small + (1 - v) * (1 -",
+        "(1 - mix) * small + mix * (1 -",
+        "mix * small + (1 - mix) * (1 -",
         "ancestral_sampling_of_gaussian_data_follows_its_recursion",
     ),
     "the variance where its root belongs": (
         "sampling",
-        "sigma = math.sqrt((1 - v) *",
-        "sigma = ((1 - v) *",
+        "sigma = math.sqrt((1 - mix) *",
+        "sigma = ((1 - mix) *",
         "ancestral_sampling_of_gaussian_data_follows_its_recursion",
     ),
     "DDIM's direction without - σ²": (
@@ -248,14 +248,14 @@ FAULTS = {
     ),
     "inversion that forgets the noise that is there": (
         "sampling",
-        "x0 = (x - schedule.noise_rate(t, x) * eps) / schedule.signal_rate(t, x)",
+        "x0 = picture_from(schedule, x, t, eps)",
         "x0 = x / schedule.signal_rate(t, x)",
         "inversion_and_sampling_return_the_picture",
     ),
     "one noise for the whole batch": (
         "noise",
-        "return torch.randn(x.shape, generator=rng, device=device, dtype=dtype).to(x)",
-        "return torch.randn(x.shape[1:], generator=rng, device=device, dtype=dtype).to(x).expand_as(x)",
+        "torch.randn(x.shape, generator=rng, device=device, dtype=dtype, pin_memory=pinned)",
+        "torch.randn(x.shape[1:], generator=rng, device=device, dtype=dtype).expand_as(x)",
         "members_of_a_batch_do_not_share_noise",
     ),
     "dropped noise that isn't rescaled": (
@@ -296,7 +296,7 @@ FAULTS = {
         "ratio = sigma2[t] / true.variance",
         "the_bound_of_gaussian_data_has_closed_terms",
     ),
-    "latent diffusion's parentheses, 2·1 - ᾱ": (
+    "a parenthesis lost, as in latent diffusion's weights of x_0": (
         "bound",
         "(signal * schedule.beta / (1 - ab)) ** 2",
         "(signal * schedule.beta / 1 - ab) ** 2",
@@ -310,8 +310,8 @@ FAULTS = {
     ),
     "nats for bits": (
         "bound",
-        "nats.flatten(1).mean(1) / math.log(2)",
-        "nats.flatten(1).mean(1)",
+        "nats.reshape(len(nats), -1).mean(1) / math.log(2)",
+        "nats.reshape(len(nats), -1).mean(1)",
         "the_bound_of_a_discrete_law_is_just_above_its_entropy",
     ),
 }
@@ -356,9 +356,8 @@ def test_a_faultless_copy_obeys_every_law(copy_of_the_core):
 def test_the_planted_fault_is_noticed(fault, copy_of_the_core):
     file, right, wrong, notices = FAULTS[fault]
     core = copy_of_the_core(file, right, wrong)
-    with pytest.raises((AssertionError, ValueError, RuntimeError)) as noticed:
+    with pytest.raises(AssertionError):
         LAWS[notices](core)
-    assert "must stand once" not in str(noticed.value)
 
 
 def test_every_law_notices_a_fault():

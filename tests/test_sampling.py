@@ -8,14 +8,13 @@ import weakref
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import ddpm_teach
 from ddpm_teach import devices
 from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0, guided, projected, thresholded
 from ddpm_teach.devices import evaluating
-from ddpm_teach.forward import posterior
+from ddpm_teach.forward import add_noise, posterior
 from ddpm_teach.guidance import gradient, inpainting, score_corrected
 from ddpm_teach.kinds import Estimate, Frame
 from ddpm_teach.sampling import ddim_inversion, ddim_step, ddpm_step, every, heun_step, sample, trailing, walk
@@ -92,7 +91,7 @@ def test_ddim_without_eta_draws_nothing(strong, smooth_net, untouched):
         list(walk(ddim_step(from_eps(smooth_net, strong), strong), torch.ones(2, 3), LISTS[0]))
 
 
-def test_noise_is_the_same_in_every_precision(strong):
+def test_noise_in_half_precision_is_float32s_rounded(strong):
     """Drawn in float32 at least: the bfloat16 walk sees the same noise, rounded."""
     step = lambda: ddpm_step(lambda x, t: Estimate(0 * x, 0 * x), strong, rng=generator(2))  # noqa: E731
     exact, rounded = step()(torch.zeros(64, 4), 20, 10).x, step()(torch.zeros(64, 4).bfloat16(), 20, 10).x
@@ -221,6 +220,17 @@ def test_shapes_and_dtypes_of_the_pictures_are_kept(strong, shape, dtype, t):
             torch.testing.assert_close(frame.x.double(), exact, rtol=0, atol=8 * scale * torch.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("t", [1, 30])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_reads_tables_of_float32(dtype, t):
+    """In bfloat16 ᾱ_1 = 0.9999 would be 1, and 1 - ᾱ_1 nothing: the rate must be right to the last rounding."""
+    schedule, zero, one = linear(), torch.zeros(3, 1, dtype=dtype), torch.ones(3, 1, dtype=dtype)
+    for time in (t, torch.full((3,), t)):
+        found = add_noise(schedule, zero, time, one).double()
+        exact = torch.full_like(found, math.sqrt(1 - schedule.at(t)))
+        torch.testing.assert_close(found, exact, rtol=torch.finfo(dtype).eps, atol=0)
+
+
 def test_a_walk_that_is_consumed_keeps_no_old_frames(strong, smooth_net):
     """Its memory doesn't grow with the number of moves: only the frame in hand, and the one before it, are alive."""
     references = []
@@ -263,7 +273,7 @@ def test_missing_and_negative_times_are_refused_at_the_call(times):
 
 
 def test_frames_share_no_memory_with_the_start_or_each_other(strong, smooth_net):
-    """A frame may be kept, or written to, while the walk goes on."""
+    """A frame may be kept while the walk goes on."""
     x = torch.ones(2, 3)
     for step in steps_of_every_kind(clipped(from_eps(smooth_net, strong), strong), strong).values():
         frames = list(walk(step, x, LISTS[1]))

@@ -6,9 +6,9 @@ import itertools
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from ddpm_teach.times import ldm_quad, ldm_uniform, leading, quadratic, trailing
 
@@ -74,14 +74,18 @@ def test_the_uniform_list_fails_where_latent_diffusion_does():
     assert failures == 599
 
 
-@pytest.mark.parametrize("steps", [1, 2, 10, 50, 200, 1000])
-def test_the_quad_list_is_the_squares_of_an_even_line_to_0_8_T(steps):
-    numpy = pytest.importorskip("numpy", reason="numpy is what latent diffusion makes its list with")
-    indices = (numpy.linspace(0, numpy.sqrt(1000 * 0.8), steps) ** 2).astype(int) + 1
-    if steps == 1:
-        indices = numpy.array([1])  # linspace with one point has its start only
-    expected = [int(index) + 1 for index in reversed(indices)] + [1]
-    assert ldm_quad(1000, steps) == expected
+def test_the_quad_list_is_the_squares_of_an_even_line_to_0_8_T():
+    """For every number of steps, as numpy computes latent diffusion's formula, roundings and all."""
+    for steps in range(1, 1001):
+        indices = (np.linspace(0, np.sqrt(1000 * 0.8), steps) ** 2).astype(int) + 1
+        assert ldm_quad(1000, steps) == [*(indices[::-1] + 1).tolist(), 1]
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 4, 5])
+def test_the_quad_list_fails_where_latent_diffusion_does(T):
+    assert ((np.linspace(0, np.sqrt(T * 0.8), T) ** 2).astype(int) + 1).max() >= T
+    with pytest.raises(ValueError, match=f"steps: .* past T = {T}; use trailing"):
+        ldm_quad(T, T)
 
 
 def test_the_quad_list_repeats_times_and_starts_low():

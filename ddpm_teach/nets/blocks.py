@@ -1,10 +1,21 @@
-"""What the networks share: checking their input, before any computation."""
+"""What the networks share: the table of sinusoids, and checking their input before any computation."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from ddpm_teach.checks import check_time
+from ddpm_teach.checks import check_floats, check_time
+
+
+def sinusoids(T: int, dim: int) -> Tensor:
+    """(T, dim): row t - 1 holds sin(t ω_i) and cos(t ω_i) in turns, ω_i = 10000^(-2i/dim) for the i-th pair.
+
+    The exponent counts pairs. Written as 2j/dim over all columns j it runs twice as far, and a third of the columns
+    hardly move over all times.
+    """
+    angles = torch.arange(1, T + 1)[:, None] * 10_000 ** (-torch.arange(0, dim, 2) / dim)  # (T, dim / 2)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
 def check_images(x: Tensor, image_shape: tuple[int, int, int]) -> None:
@@ -18,8 +29,7 @@ def check_images(x: Tensor, image_shape: tuple[int, int, int]) -> None:
         raise ValueError(
             f"x: expected a batch (b, {channels}, {height}, {width}), got {tuple(x.shape)}; x[None] makes one"
         )
-    if not x.is_floating_point():
-        raise TypeError(f"x: expected floats in [-1, 1], got {x.dtype}; use images.pictures(index), or x / 127.5 - 1")
+    check_floats(x)
     if x.shape[1] != channels:
         raise ValueError(
             f"x: expected {channels} channels, got {x.shape[1]}; convert the pictures or build the net for them"

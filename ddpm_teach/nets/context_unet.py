@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from ddpm_teach.nets.blocks import check_input
 
+NORMS = {"batch": nn.BatchNorm2d, "group": lambda width: nn.GroupNorm(8, width)}
 
-def conv_block(c_in: int, c_out: int) -> nn.Sequential:
-    """3×3 convolution, BatchNorm, GELU."""
-    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=1), nn.BatchNorm2d(c_out), nn.GELU())
+
+def conv_block(c_in: int, c_out: int, norm: str) -> nn.Sequential:
+    """3×3 convolution, BatchNorm (or GroupNorm), GELU."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=1), NORMS[norm](c_out), nn.GELU())
 
 
 class Block(nn.Module):
@@ -31,9 +33,9 @@ class Block(nn.Module):
     The 1×1 shortcut is registered here: one that is built inside `forward` would stay random and never be trained.
     """
 
-    def __init__(self, c_in: int, c_out: int, residual: bool = False) -> None:
+    def __init__(self, c_in: int, c_out: int, norm: str, residual: bool = False) -> None:
         super().__init__()
-        self.first, self.second = conv_block(c_in, c_out), conv_block(c_out, c_out)
+        self.first, self.second = conv_block(c_in, c_out, norm), conv_block(c_out, c_out, norm)
         self.shortcut = nn.Conv2d(c_in, c_out, 1) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,9 +46,9 @@ class Block(nn.Module):
 class Down(nn.Module):
     """Two Blocks, then 2×2 max-pooling: (b, c_in, h, w) → (b, c_out, h/2, w/2)."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, norm: str) -> None:
         super().__init__()
-        self.layers = nn.Sequential(Block(c_in, c_out), Block(c_out, c_out), nn.MaxPool2d(2))
+        self.layers = nn.Sequential(Block(c_in, c_out, norm), Block(c_out, c_out, norm), nn.MaxPool2d(2))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
@@ -55,9 +57,11 @@ class Down(nn.Module):
 class Up(nn.Module):
     """Concatenates the skip, doubles height and width, two Blocks: 2 × (b, c_in/2, h, w) → (b, c_out, 2h, 2w)."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, norm: str) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.ConvTranspose2d(c_in, c_out, 2, 2), Block(c_out, c_out), Block(c_out, c_out))
+        self.layers = nn.Sequential(
+            nn.ConvTranspose2d(c_in, c_out, 2, 2), Block(c_out, c_out, norm), Block(c_out, c_out, norm)
+        )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         return self.layers(torch.cat([x, skip], dim=1))
@@ -79,33 +83,42 @@ class ContextUNet(nn.Module):
         context_dim: width of the context vector.
         size: height and width of the pictures: 16, 20, 24, 28 or 32.
         T: number of noising steps; time enters as t/T.
+        norm: "batch", or "group" for a network in which no picture of a batch looks at another, in training too.
 
     Raises:
-        ValueError: for a size that can't be halved twice, or `features` that GroupNorm(8) can't divide.
+        ValueError: for a size that can't be halved twice, `features` that GroupNorm(8) can't divide, or another norm.
     """
 
     def __init__(
-        self, channels: int = 3, features: int = 64, context_dim: int = 5, size: int = 16, T: int = 1000
+        self,
+        channels: int = 3,
+        features: int = 64,
+        context_dim: int = 5,
+        size: int = 16,
+        T: int = 1000,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         if size not in (16, 20, 24, 28, 32):
             raise ValueError(f"size: expected 16, 20, 24, 28 or 32, got {size}; pad the pictures to one of these")
         if features % 8:
             raise ValueError(f"features: expected a multiple of 8 (for GroupNorm(8)), got {features}")
-        self.config = dict(channels=channels, features=features, context_dim=context_dim, size=size, T=T)
+        if norm not in NORMS:
+            raise ValueError(f"norm: expected one of {', '.join(NORMS)}, got {norm!r}")
+        self.config = dict(channels=channels, features=features, context_dim=context_dim, size=size, T=T, norm=norm)
         self.T = T
         f = features
-        self.stem = Block(channels, f, residual=True)
-        self.down1 = Down(f, f)
-        self.down2 = Down(f, 2 * f)
+        self.stem = Block(channels, f, norm, residual=True)
+        self.down1 = Down(f, f, norm)
+        self.down2 = Down(f, 2 * f, norm)
         self.to_vector = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.GELU())  # the mean over all of the picture, any size
         self.lift = nn.Sequential(
             nn.ConvTranspose2d(2 * f, 2 * f, size // 4, size // 4), nn.GroupNorm(8, 2 * f), nn.ReLU()
         )
         self.context1, self.time1 = embedding(context_dim, 2 * f), embedding(1, 2 * f)
-        self.up1 = Up(4 * f, f)
+        self.up1 = Up(4 * f, f, norm)
         self.context2, self.time2 = embedding(context_dim, f), embedding(1, f)
-        self.up2 = Up(2 * f, f)
+        self.up2 = Up(2 * f, f, norm)
         self.head = nn.Sequential(
             nn.Conv2d(2 * f, f, 3, padding=1), nn.GroupNorm(8, f), nn.ReLU(), nn.Conv2d(f, channels, 3, padding=1)
         )
