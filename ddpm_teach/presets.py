@@ -38,7 +38,7 @@ def _context_unet(channels: int, features: int, classes: int, size: int) -> dict
 
 
 PRESETS = {
-    "sprites": Preset("sprites", _context_unet(3, 64, 5, 16), steps=12_000),
+    "sprites": Preset("sprites", _context_unet(3, 64, 5, 16), steps=26_000),
     "mnist": Preset("mnist", _context_unet(1, 32, 10, 28), steps=10_000),
     "fashion_mnist": Preset("fashion_mnist", _context_unet(1, 32, 10, 28), steps=10_000),
     "cifar10": Preset("cifar10", _context_unet(3, 64, 10, 32), steps=20_000),

@@ -45,27 +45,23 @@ def make_classifier(epochs: int = 6, batch_size: int = 128) -> None:
         print(split, class_accuracy(load_classifier("sprites"), images.pictures(every), images.labels))
 
 
-def make_sprites(checkpoint: str, n: int = 200) -> None:
-    """Keeps the averaged network; judges n samples of each class, and what half precision changes in them."""
+def make_sprites(checkpoint: str, n: int = 100) -> None:
+    """Keeps the averaged network; judges n samples of each class by three recipes, and what half precision changes."""
     state = load_checkpoint(checkpoint)
     net = state.ema.module
     save_weights(HERE / "sprites.safetensors", net, state.classes, state.schedule, steps=state.step)
-    kept = load_pretrained("sprites")
+    kept, judge = load_pretrained("sprites"), load_classifier("sprites")
     labels = torch.arange(len(kept.classes)).repeat_interleave(n)
-    judge = load_classifier("sprites")
-    for scale in (1.0, 2.0):
-        context = torch.eye(len(kept.classes))[labels]
-        options = dict(steps=50, context=context, guidance_scale=scale, seed=0)
-        shape = (len(labels), *net.image_shape)
-        x = sample(kept.net, kept.schedule, shape, **options)
+    context, shape = torch.eye(len(kept.classes))[labels], (len(labels), *net.image_shape)
+    for steps, eta, scale in ((50, 0.0, 1.0), (50, 0.0, 2.0), (100, 1.0, 1.5)):
+        options = dict(steps=steps, eta=eta, guidance_scale=scale, seed=0)
+        x = sample(kept.net, kept.schedule, shape, context=context, **options)
         by_class = [class_accuracy(judge, x[labels == k], labels[labels == k]) for k in range(len(kept.classes))]
-        print(
-            f"guidance {scale}: {class_accuracy(judge, x, labels):.4f}", dict(zip(kept.classes, by_class, strict=True))
-        )
+        print(options, f"{class_accuracy(judge, x, labels):.4f}", dict(zip(kept.classes, by_class, strict=True)))
     first = torch.cat([torch.arange(k * n, k * n + 8) for k in range(len(kept.classes))])
-    pictures.save_png(x[first], HERE / "sprites.png", columns=8, scale=6)
-    full = sample(net, state.schedule, (40, *net.image_shape), context=context[first], guidance_scale=2.0, seed=1)
-    half = sample(kept.net, kept.schedule, (40, *net.image_shape), context=context[first], guidance_scale=2.0, seed=1)
+    pictures.save_png(x[first], HERE / "sprites.png", columns=8, scale=6)  # the last recipe's
+    options |= dict(context=context[first], seed=1)
+    full, half = (sample(a, state.schedule, (40, *net.image_shape), **options) for a in (net, kept.net))
     print("mean |difference| by half precision:", (full - half).abs().mean().item() * 127.5, "of 255")
 
 
