@@ -8,7 +8,7 @@ from ddpm_teach.bound import (
     variational_bound,
     variational_weights,
 )
-from ddpm_teach.data import ImageSet, load
+from ddpm_teach.data import ImageSet, from_folder, load
 from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0, projected, thresholded
 from ddpm_teach.devices import pick_device
 from ddpm_teach.forward import add_noise, forward_step, noise_from, picture_from, posterior, velocity
@@ -50,6 +50,7 @@ __all__ = [
     "forward_step",
     "from_betas",
     "from_eps",
+    "from_folder",
     "from_v",
     "from_x0",
     "gradient",

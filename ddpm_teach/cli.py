@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return args.run(args, rest) if args.command == "lab" else args.run(args)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
         print(f"ddpm-teach: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--steps", type=int, help="the step at which the run ends; may be moved when resuming")
     length.add_argument("--minutes", type=float, help="train for about so long")
     train.add_argument("--batch-size", type=int)
+    train.add_argument("--lr", type=float, help="learning rate at the start (default: the preset's)")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--save-every", type=int, default=1000, metavar="STEPS", help="(default: %(default)s)")
     train.add_argument("--precision", default="auto", help="auto, float32 or bfloat16 (default: %(default)s)")
@@ -128,7 +129,7 @@ def run_train(args: argparse.Namespace) -> int:
 
     from ddpm_teach import runs
 
-    for name in ("steps", "minutes", "batch_size", "save_every"):
+    for name in ("steps", "minutes", "batch_size", "lr", "save_every"):
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise ValueError(f"--{name.replace('_', '-')}: expected a positive number, got {value}")
@@ -139,6 +140,7 @@ def run_train(args: argparse.Namespace) -> int:
         steps=args.steps,
         minutes=args.minutes,
         batch_size=args.batch_size,
+        lr=args.lr,
         seed=args.seed,
         save_every=args.save_every,
         precision=args.precision,
@@ -146,7 +148,15 @@ def run_train(args: argparse.Namespace) -> int:
         resume=args.resume,
     )
     contexts = torch.eye(len(state.classes))
-    runs.draw(state.ema.module, state.schedule, contexts, n=8, seed=args.seed, png=folder / "samples.png")
+    runs.draw(
+        state.ema.module,
+        state.schedule,
+        contexts,
+        n=8,
+        seed=args.seed,
+        target=state.target,
+        png=folder / "samples.png",
+    )
     print(f"{folder / 'samples.png'}: a row of 8 for each of {', '.join(state.classes)}")
     return 0
 
@@ -166,6 +176,7 @@ def run_sample(args: argparse.Namespace) -> int:
         model.context(*names),
         n=args.n,
         seed=args.seed,
+        target=model.target,
         steps=args.steps,
         eta=args.eta,
         guidance_scale=args.guidance,

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from ddpm_teach.checks import check_int
 from ddpm_teach.paths import course_path
 
 TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
@@ -80,6 +81,43 @@ def load(name: str, split: str = "train", size: int | None = None, root: str | P
         raise ValueError(f'split: expected "train" or "test", got {split!r}')
     images = _sprites(split) if name == "sprites" else _torchvision(name, split == "train", root)
     return images if size is None else _padded(images, size, background=255 if name == "sprites" else 0)
+
+
+def from_folder(path: str | Path, size: int) -> ImageSet:
+    """Your own pictures: all in a folder, each cut to a centred square and scaled to size × size, in RGB. Lesson 07.
+
+    Folders inside are the classes, by name; without any, all pictures are of one class, named after the folder. Files
+    that aren't pictures are passed over.
+
+    Args:
+        size: such as 16, 28 or 32.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no picture in it.
+        ValueError: for a picture that can't be read (it is named), or a size below 1.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    path, suffixes = Path(path), {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
+    check_int("size", size, 1)
+    if not path.is_dir():
+        raise FileNotFoundError(f"path: {path} is no folder; give one with pictures in it")
+    classes = sorted(folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    folders = [path / name for name in classes] or [path]
+    pixels, labels = [], []
+    for label, folder in enumerate(folders):
+        for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in suffixes):
+            try:
+                with Image.open(file) as picture:
+                    square = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+            except (UnidentifiedImageError, OSError) as error:
+                raise ValueError(f"{file}: can't be read as a picture ({error}); mend or remove it") from None
+            pixels.append(np.asarray(square))
+            labels.append(label)
+    if not pixels:
+        raise FileNotFoundError(f"path: no pictures in {path}; expected files such as .png or .jpg, or folders of them")
+    images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+    return ImageSet(images, torch.tensor(labels), tuple(classes) or (path.resolve().name,))
 
 
 def _sprites(split: str) -> ImageSet:

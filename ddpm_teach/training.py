@@ -12,11 +12,26 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from ddpm_teach import devices, nets
-from ddpm_teach.checks import check_int, check_net
+from ddpm_teach.checks import check_int, check_net, check_number
 from ddpm_teach.data import ImageSet
 from ddpm_teach.files import read_tensors, write_tensors
-from ddpm_teach.forward import add_noise
+from ddpm_teach.forward import add_noise, velocity
 from ddpm_teach.schedule import Schedule
+
+TARGETS: dict[str, Callable[..., Tensor]] = {  # what the network is asked for: (schedule, x0, eps, t) -> (b, …)
+    "eps": lambda schedule, x0, eps, t: eps,
+    "x0": lambda schedule, x0, eps, t: x0,
+    "v": velocity,
+}
+
+
+def snr_weight(schedule: Schedule, t: Tensor, target: str, gamma: float) -> Tensor:
+    """(b,) the min-SNR-γ weight of each picture's loss: min(SNR_t, γ) times the error of x̂_0 (Hang et al. 2023, eq. 5).
+
+    Written for the target at hand: an error of ε̂ counts 1/SNR in x̂_0, one of v̂ counts 1/(SNR + 1). Lesson 03.
+    """
+    snr = schedule.snr.to(torch.float32).to(t.device)[t]
+    return snr.clamp(max=gamma) / {"x0": 1, "eps": snr, "v": snr + 1}[target]
 
 
 class TrainLog(NamedTuple):
@@ -36,6 +51,7 @@ class TrainState:
         ema: its moving average, `ema.module`; this one samples.
         steps: the step at which the run ends; the learning rate falls linearly to zero over them.
         ema_decay: of the average, once its warm-up is over.
+        target: what the network predicts: "eps", "x0" or "v".
         classes: the names of the data set's classes.
         step: how many steps are done.
     """
@@ -49,6 +65,7 @@ class TrainState:
     classes: tuple[str, ...] = ()
     ema_decay: float = 0.999
     seed: int = 0
+    target: str = "eps"
     step: int = 0
 
     @classmethod
@@ -62,18 +79,21 @@ class TrainState:
         ema_decay: float = 0.999,
         classes: tuple[str, ...] = (),
         seed: int = 0,
+        target: str = "eps",
     ) -> TrainState:
         """A new run: Adam, a learning rate that falls linearly from `lr` to 0 at `steps`, EMA with warm-up."""
         check_net(net, schedule)
+        if target not in TARGETS:
+            raise ValueError(f"target: expected one of {', '.join(TARGETS)}, got {target!r}")
         device = next(net.parameters()).device
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
         optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=device.type in ("cpu", "cuda"))
         lr_schedule = _linear_decay(optimizer, steps)
         ema = AveragedModel(net, multi_avg_fn=ema_with_warmup(ema_decay), use_buffers=True)
-        return cls(net, schedule, optimizer, lr_schedule, ema, steps, classes, ema_decay, seed)
+        return cls(net, schedule, optimizer, lr_schedule, ema, steps, classes, ema_decay, seed, target)
 
-    def end_at(self, steps: int) -> None:
-        """Moves the end of the run. The learning rate goes to lr · (1 - step / steps) and falls to 0 from there.
+    def end_at(self, steps: int, lr: float | None = None) -> None:
+        """Moves the end of the run (and changes lr). The learning rate is lr · (1 - step / steps) from here on.
 
         Raises:
             ValueError: if the run is past that step.
@@ -81,6 +101,8 @@ class TrainState:
         check_int("steps", steps, 1)
         if steps < self.step:
             raise ValueError(f"steps: the run has done {self.step} already, so it can't end at {steps}; give more")
+        for group in self.optimizer.param_groups:
+            group["initial_lr"] = group["initial_lr"] if lr is None else lr
         self.steps = steps
         self.lr_schedule = _linear_decay(self.optimizer, steps, done=self.step)
 
@@ -90,7 +112,7 @@ class TrainState:
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "numbers": {name: getattr(self, name) for name in ("steps", "ema_decay", "seed", "step")},
+            "numbers": {name: getattr(self, name) for name in ("steps", "ema_decay", "seed", "target", "step")},
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -133,7 +155,9 @@ def train(
     *,
     steps: int | None = None,
     batch_size: int = 128,
+    target: str | None = None,
     context_dropout: float = 0.1,
+    min_snr: float | None = None,
     precision: str = "auto",
 ) -> Iterator[TrainLog]:
     """Trains to predict the noise (DDPM, algorithm 1) and yields after every finished step. Lesson 03.
@@ -144,6 +168,8 @@ def train(
         state: is changed in place.
         images: on the network's device, or anywhere (then it is moved there).
         steps: the step at which to end, resumed or not; the end of the run, state.steps, unless given.
+        target: "eps", "x0" or "v"; the run's own unless given, and it can't change once the run has begun.
+        min_snr: γ of `snr_weight`, 5 in its paper; no weights unless given.
         context_dropout: the share of pictures whose context is zeroed, so that guidance has an unconditional network.
         precision: "auto" computes in bfloat16 where the hardware has it natively; "float32"; "bfloat16".
 
@@ -170,9 +196,15 @@ def train(
         raise ValueError(
             f"images: the network takes contexts of width {context_dim}, got {len(images.classes)} classes"
         )
+    if target not in (None, state.target):
+        if state.step or target not in TARGETS:
+            raise ValueError(f"target: the run predicts {state.target!r}, got {target!r}; begin a new run for that")
+        state.target = target
+    if min_snr is not None and check_number("min_snr", min_snr, 0) == 0:
+        raise ValueError("min_snr: expected a positive number, got 0; leave it out for no weights")
     device = next(state.net.parameters()).device
     dtype = devices.compute_dtype(device, precision)
-    return _train(state, images.to(device), steps, batch_size, context_dropout, device, dtype)
+    return _train(state, images.to(device), steps, batch_size, context_dropout, min_snr, device, dtype)
 
 
 def _train(
@@ -181,6 +213,7 @@ def _train(
     steps: int,
     batch_size: int,
     context_dropout: float,
+    min_snr: float | None,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[TrainLog]:
@@ -198,7 +231,10 @@ def _train(
         xt = add_noise(state.schedule, x0, t, eps)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             prediction = state.net(xt.contiguous(memory_format=torch.channels_last), t, c)
-        loss = torch.nn.functional.mse_loss(prediction.float(), eps)
+        errors = (prediction.float() - TARGETS[state.target](state.schedule, x0, eps, t)) ** 2
+        if min_snr is not None:
+            errors = errors * snr_weight(state.schedule, t, state.target, min_snr)[:, None, None, None]
+        loss = errors.mean()
 
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -211,6 +247,29 @@ def _train(
         yield TrainLog(state.step, loss.detach(), lr)
 
 
+@torch.no_grad()
+def validation_loss(state: TrainState, images: ImageSet, n: int = 1024, batch_size: int = 256, seed: int = 0) -> float:
+    """The mean squared error of the averaged network on n pictures, with times and noise fixed by `seed`. Lesson 03.
+
+    Unlike the training loss it can be compared from step to step, and between runs: nothing in it is left to chance.
+    """
+    net, total = state.ema.module, 0.0
+    device = next(net.parameters()).device
+    predict = devices.in_precision(net, device, "auto")
+    index = torch.randperm(len(images), generator=step_generator(seed, 0))[:n]
+    with devices.evaluating(net):
+        for k, chosen in enumerate(index.split(batch_size)):
+            rng = step_generator(seed, k + 1)
+            t = torch.randint(1, state.schedule.T + 1, (len(chosen),), generator=rng).to(device)
+            x0 = images.pictures(chosen).to(device)
+            eps = torch.randn(x0.shape, generator=rng).to(device)
+            c = [images.contexts(chosen).to(device)] if net.config.get("context_dim") is not None else []
+            error = predict(add_noise(state.schedule, x0, t, eps), t, *c)
+            error = error - TARGETS[state.target](state.schedule, x0, eps, t)
+            total += error.square().flatten(1).mean(1).sum().item()
+    return total / len(index)
+
+
 def step_generator(seed: int, step: int) -> torch.Generator:
     """The source of all random choices of one step of one run, the same on every machine."""
     return torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
@@ -218,6 +277,8 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 
 def save_checkpoint(path: str | Path, state: TrainState) -> None:
     """Writes the whole run to one file: all of it, or nothing and an error."""
+    if not all(parameter.isfinite().all() for parameter in state.net.parameters()):
+        raise ValueError(f"state: the weights of step {state.step} aren't finite any more; {path} is left as it was")
     tensors = {"schedule.alpha_bar": state.schedule.alpha_bar}
     plain = _without_tensors(state.state_dict(), "state", tensors)
     write_tensors(

@@ -25,12 +25,14 @@ class Pretrained:
         schedule: the one that it was trained with.
         classes: the names of its classes, in the order of the context vector.
         card: how it was trained, as Markdown.
+        target: what it predicts, "eps", "x0" or "v": `from_eps`, `from_x0` or `from_v` reads it.
     """
 
     net: nn.Module
     schedule: Schedule
     classes: tuple[str, ...]
     card: str
+    target: str = "eps"
 
     def context(self, *names: str) -> Tensor:
         """One-hot contexts (len(names), number of classes) of the classes with these names.

@@ -43,7 +43,13 @@ def test_the_same_seed_gives_the_same_file(tmp_path):
 def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, capsys):
     out = ["--out", str(tmp_path)]
     assert main(["train", "sprites", *TINY, *out]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "losses.csv", "samples.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "best.json",
+        "best.pt",
+        "last.pt",
+        "losses.csv",
+        "samples.png",
+    }
     header, row = (tmp_path / "losses.csv").read_text().splitlines()
     assert header == "step,loss,lr" and row.startswith("4,")
 

@@ -301,3 +301,56 @@ def test_the_user_cache_follows_the_variable(monkeypatch):
     assert data._cache() == Path(os.sep + "somewhere") / "ddpm-teach"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert data._cache() == Path.home() / ".cache" / "ddpm-teach"
+
+
+# --- own pictures ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def album(tmp_path):
+    """Two folders of pictures of many modes and shapes; the middle of each is its colour."""
+    from PIL import Image
+
+    for name, colour, count in (("cats", (250, 10, 10), 2), ("dogs", (10, 10, 250), 1)):
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            Image.new("RGB", (40 + 20 * i, 30), colour).save(tmp_path / name / f"{i}.png")
+    Image.new("P", (9, 9)).save(tmp_path / "dogs" / "palette.GIF")
+    Image.new("RGBA", (50, 5), (10, 10, 250, 255)).save(tmp_path / "dogs" / "wide.webp", lossless=True)
+    (tmp_path / "dogs" / "notes.txt").write_text("not a picture")
+    return tmp_path
+
+
+def test_a_folder_of_folders_is_a_data_set_with_classes(album):
+    images = data.from_folder(album, 16)
+    assert images.classes == ("cats", "dogs") and images.labels.tolist() == [0, 0, 1, 1, 1]
+    assert images.images.shape == (5, 3, 16, 16) and images.images.dtype == torch.uint8
+    assert images.images[0, :, 8, 8].tolist() == [250, 10, 10]
+    assert images.images[4, :, 8, 8].tolist() == [10, 10, 250]
+
+
+def test_a_folder_without_folders_is_one_class(album):
+    images = data.from_folder(album / "cats", 8)
+    assert images.classes == ("cats",) and len(images) == 2 and images.contexts(slice(None)).tolist() == [[1], [1]]
+
+
+def test_a_centred_square_is_cut_out(tmp_path):
+    from PIL import Image
+
+    picture = Image.new("RGB", (30, 10), (255, 255, 255))
+    picture.paste((0, 0, 0), (10, 0, 20, 10))
+    picture.save(tmp_path / "wide.png")
+    assert (data.from_folder(tmp_path, 10).images == 0).all()
+
+
+def test_folders_that_are_none_and_pictures_that_are_none_are_told(album, tmp_path):
+    for path, words in ((tmp_path / "nowhere", "is no folder"), (tmp_path / "empty", "no pictures in")):
+        if "empty" in path.name:
+            path.mkdir()
+        with pytest.raises(FileNotFoundError, match=f"path: .*{words}"):
+            data.from_folder(path, 16)
+    (album / "cats" / "broken.jpg").write_bytes(b"no picture at all")
+    with pytest.raises(ValueError, match=r"broken\.jpg: can't be read as a picture"):
+        data.from_folder(album, 16)
+    with pytest.raises(ValueError, match="size: "):
+        data.from_folder(album, 0)

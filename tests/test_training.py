@@ -10,10 +10,20 @@ import pytest
 import torch
 
 from ddpm_teach.data import ImageSet
+from ddpm_teach.denoise import from_eps, from_v, from_x0
+from ddpm_teach.forward import noise_from, velocity
 from ddpm_teach.nets import ContextUNet
 from ddpm_teach.sampling import sample
 from ddpm_teach.schedule import linear
-from ddpm_teach.training import TrainState, load_checkpoint, save_checkpoint, step_generator, train
+from ddpm_teach.training import (
+    TrainState,
+    load_checkpoint,
+    save_checkpoint,
+    snr_weight,
+    step_generator,
+    train,
+    validation_loss,
+)
 
 STEPS = 5
 
@@ -95,14 +105,14 @@ def test_resuming_is_exact_in_bfloat16_too(new_run, toy_images, tmp_path):
 
 
 def test_a_run_at_its_end_can_be_given_a_later_one(new_run, toy_images, tmp_path):
-    """From there it goes on as every run does: at the rate lr · (1 - step / steps), down to 0 at the new end."""
+    """From there it goes on as every run does, at the rate lr · (1 - step / steps); lr may be another."""
     run = new_run(lr=1e-2)
     advance(run, toy_images)
     save_checkpoint(tmp_path / "run", run)
     run = load_checkpoint(tmp_path / "run")
-    run.end_at(2 * STEPS)
+    run.end_at(2 * STEPS, lr=4e-3)
     rates = [log.lr for log in train(run, toy_images, batch_size=8, precision="float32")]
-    assert rates == pytest.approx([1e-2 * (1 - step / (2 * STEPS)) for step in range(STEPS, 2 * STEPS)])
+    assert rates == pytest.approx([4e-3 * (1 - step / (2 * STEPS)) for step in range(STEPS, 2 * STEPS)])
     with pytest.raises(ValueError, match=f"has done {2 * STEPS} already, so it can't end at {STEPS}"):
         run.end_at(STEPS)
 
@@ -307,6 +317,87 @@ def test_the_network_is_in_training_mode_and_gradients_are_left_for_the_caller(n
     assert state.net.training and torch.is_grad_enabled()
     norm = torch.stack([p.grad.norm() for p in state.net.parameters()]).norm()
     assert 0 < norm <= 1.0001, "clipped to 1"
+
+
+@pytest.mark.parametrize("target", ["eps", "x0", "v"])
+def test_each_target_is_learned_and_kept_with_the_run(new_run, toy_images, tmp_path, strong, target):
+    """With the best answer for data of one point the loss is 0, whatever the target."""
+
+    class Knows(torch.nn.Module):
+        image_shape, config, T = (1, 16, 16), {}, 20
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, x, t, c=None):
+            eps = noise_from(strong, x, t, point.expand_as(x))
+            said = {"eps": eps, "x0": point.expand_as(x), "v": velocity(strong, point.expand_as(x), eps, t)}
+            return self.weight * said[target]
+
+    one = ImageSet(toy_images.images[:1], toy_images.labels[:1], ())
+    point = one.pictures(slice(None))
+    state = TrainState.create(Knows(), strong, steps=3, lr=0.0, target=target)
+    for gamma in (None, 5.0):
+        logs = train(state, one, steps=state.step + 1, min_snr=gamma, batch_size=16, precision="float32")
+        assert [log.loss.item() for log in logs] == pytest.approx([0.0], abs=1e-8)
+
+    run = new_run(target=target)
+    advance(run, toy_images, 1)
+    save_checkpoint(tmp_path / "run", run)
+    assert load_checkpoint(tmp_path / "run").target == target
+
+
+def test_a_target_can_be_chosen_until_the_run_has_begun(new_run, toy_images):
+    run = new_run()
+    next(train(run, toy_images, batch_size=8, target="v"))
+    assert run.target == "v"
+    with pytest.raises(ValueError, match="target: the run predicts 'v', got 'eps'"):
+        train(run, toy_images, target="eps")
+    for make in (lambda: new_run(target="noise"), lambda: train(new_run(), toy_images, target="noise")):
+        with pytest.raises(ValueError, match="target: "):
+            make()
+
+
+def test_min_snr_weighs_the_error_of_the_picture_whatever_the_target(strong):
+    """min(SNR, γ) ‖x_0 - x̂_0‖², told through an error of 1 in ε̂, x̂_0 or v̂: the error in x̂_0 is that of `from_…`."""
+    t, gamma = torch.arange(1, 21), 2.0
+    x, zero, one = torch.zeros(20, 1), torch.zeros(20, 1), torch.ones(20, 1)
+    for target, read in (("eps", from_eps), ("x0", from_x0), ("v", from_v)):
+        a, b = (read(lambda x, t, c=None, raw=raw: raw, strong)(x, t).x0 for raw in (zero, one))
+        expected = strong.snr[t].clamp(max=gamma) * (a - b)[:, 0].double() ** 2
+        torch.testing.assert_close(snr_weight(strong, t, target, gamma).double(), expected, rtol=1e-4, atol=0)
+    assert (snr_weight(strong, t, "eps", gamma)[strong.snr[t] < gamma] == 1).all()
+
+
+@pytest.mark.parametrize("gamma", [0.0, -1.0, float("nan")])
+def test_a_gamma_that_is_not_positive_is_refused(new_run, toy_images, gamma):
+    with pytest.raises(ValueError, match="min_snr: "):
+        train(new_run(), toy_images, min_snr=gamma)
+
+
+def test_the_validation_loss_has_no_chance_in_it(new_run, toy_images, untouched):
+    """The same figure every time; of a network that says 0, the mean of the noise's squares."""
+    state = new_run()
+    state.ema.module.train()
+    with untouched():
+        one, again = (validation_loss(state, toy_images) for _ in range(2))
+    assert one == again and state.ema.module.training
+    for parameter in state.ema.module.parameters():
+        torch.nn.init.zeros_(parameter)
+    silent = validation_loss(state, toy_images)
+    assert silent == pytest.approx(1, abs=5 * (2 / (24 * 256)) ** 0.5)
+
+
+def test_weights_that_are_not_finite_are_never_written(new_run, toy_images, tmp_path):
+    state = new_run()
+    advance(state, toy_images, 1)
+    save_checkpoint(tmp_path / "run", state)
+    good = (tmp_path / "run").read_bytes()
+    next(state.net.parameters()).data[0] = float("inf")
+    with pytest.raises(ValueError, match="step 1 aren't finite"):
+        save_checkpoint(tmp_path / "run", state)
+    assert (tmp_path / "run").read_bytes() == good and os.listdir(tmp_path) == ["run"]
 
 
 # --- refusing -------------------------------------------------------------------------------------------------------
