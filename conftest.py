@@ -1,8 +1,11 @@
-"""For all tests: shapes are checked at every call, and lessons are compared by the policy in tests/nbval_policy.py."""
+"""For all tests: two processes share them, shapes are checked at every call, lessons compared by nbval_policy.py."""
 
 import os
 
 from tests import shape_checks
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # two workers, a thread each: two thread pools on two cores wait for each other
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch isn't imported yet; kernels and commands that tests start inherit it
 
 pytest_plugins = ["tests.nbval_policy"]
 

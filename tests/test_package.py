@@ -26,7 +26,7 @@ def test_environment_yml_asks_for_what_pyproject_asks_for():
 @pytest.mark.parametrize("file", ["test_messages.py", "test_compile.py"])
 def test_without_shape_checks(file):
     """The package's own error messages, and its graphs, in a process where nothing speaks first or resists tracing."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/{file}"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", f"tests/{file}"]
     env = {**os.environ, "DDPM_TEACH_SHAPE_CHECKS": "off"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:]

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from ddpm_teach.nets.blocks import check_input, sinusoids
+from ddpm_teach.nets.blocks import LastConv2d, check_input, sinusoids
 
 
 class ResBlock(nn.Module):
@@ -145,7 +145,7 @@ class AttentionUNet(nn.Module):
         self.level5, self.up5 = levels[4], nn.ConvTranspose2d(w5, w6 - w2, 4, 2, 1)
         self.level6, self.up6 = levels[5], nn.ConvTranspose2d(w6, w6 // 2, 4, 2, 1)
         top = w6 // 2 + w1
-        self.head = nn.Sequential(nn.Conv2d(top, top // 2, 3, padding=1), nn.SiLU(), nn.Conv2d(top // 2, channels, 1))
+        self.head = nn.Sequential(nn.Conv2d(top, top // 2, 3, padding=1), nn.SiLU(), LastConv2d(top // 2, channels, 1))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

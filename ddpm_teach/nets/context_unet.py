@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ddpm_teach.nets.blocks import check_input
+from ddpm_teach.nets.blocks import LastConv2d, check_input
 
 NORMS = {"batch": nn.BatchNorm2d, "group": lambda width: nn.GroupNorm(8, width)}
 
@@ -120,7 +120,7 @@ class ContextUNet(nn.Module):
         self.context2, self.time2 = embedding(context_dim, f), embedding(1, f)
         self.up2 = Up(2 * f, f, norm)
         self.head = nn.Sequential(
-            nn.Conv2d(2 * f, f, 3, padding=1), nn.GroupNorm(8, f), nn.ReLU(), nn.Conv2d(f, channels, 3, padding=1)
+            nn.Conv2d(2 * f, f, 3, padding=1), nn.GroupNorm(8, f), nn.ReLU(), LastConv2d(f, channels, 3, padding=1)
         )
 
     @property

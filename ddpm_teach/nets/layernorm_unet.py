@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from ddpm_teach.nets.blocks import check_input, sinusoids
+from ddpm_teach.nets.blocks import LastConv2d, check_input, sinusoids
 
 
 class Block(nn.Module):
@@ -91,7 +91,7 @@ class LayerNormUNet(nn.Module):
         self.stage5 = Stage([40, 20, 10, 10], half, time_dim)
         self.up3 = nn.ConvTranspose2d(10, 10, 4, 2, 1)
         self.stage6 = Stage([20, 10, 10, 10], full, time_dim, normalize_last=False)
-        self.head = nn.Conv2d(10, channels, 3, padding=1)
+        self.head = LastConv2d(10, channels, 3, padding=1)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
