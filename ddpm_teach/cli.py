@@ -184,7 +184,7 @@ def run_sample(args: argparse.Namespace) -> int:
         gif=args.gif,
     )
     for path in filter(None, (png, args.gif)):
-        print(f"{path}: a row of {args.n} for each of {', '.join(names)}")
+        print(f"{path}: {args.n} of each: {', '.join(names)}")
     return 0
 
 

@@ -23,7 +23,7 @@ def test_sample_writes_the_pictures_and_the_film_it_says(tmp_path, capsys):
     command = ["sample", "sprites", "--context", "hero", "--n", "3", "--steps", "5"]
     assert main([*command, "--png", str(png), "--gif", str(gif)]) == 0
     said = capsys.readouterr().out
-    assert str(png) in said and str(gif) in said and "3 for each of hero" in said
+    assert str(png) in said and str(gif) in said and "3 of each: hero" in said
     assert Image.open(png).size == (
         4 * (3 * 17 + 1),
         4 * (17 + 1),

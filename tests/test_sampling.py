@@ -441,3 +441,17 @@ def test_auto_is_bfloat16_only_where_the_hardware_has_it(monkeypatch):
     for native in (True, False):
         monkeypatch.setattr(devices, "has_native_bfloat16", lambda device, native=native: native)
         assert devices.compute_dtype(torch.device("cpu"), "auto") == (torch.bfloat16 if native else torch.float32)
+
+
+ACCELERATORS = [name for name, there in (("cuda", torch.cuda), ("mps", torch.backends.mps)) if there.is_available()]
+
+
+@pytest.mark.skipif(not ACCELERATORS, reason="this machine has no accelerator to compare with")
+def test_a_seed_gives_the_same_pictures_on_every_device(toy_net):
+    net = toy_net()
+    options = dict(steps=10, eta=1.0, seed=4, precision="float32")
+    expected = sample(net, linear(), (3, 1, 8, 8), **options)
+    for device in ACCELERATORS:
+        found = sample(net.to(device), linear(), (3, 1, 8, 8), **options)
+        assert found.device.type == device
+        torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-3)
