@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 FIRST_LESSON = "00_start_here.ipynb"
@@ -42,21 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     lab.epilog = "All other options go to JupyterLab: --no-browser, --port 8890, …"
     lab.set_defaults(run=run_lab)
 
-    from ddpm_teach.presets import PRESETS
-
-    train = commands.add_parser("train", help="train a network from a preset")
-    train.add_argument("preset", help=", ".join(PRESETS))
-    train.add_argument("--out", type=Path, help="folder for checkpoint, samples and losses (default: runs/PRESET)")
-    length = train.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=int, help="the step at which the run ends; may be moved when resuming")
-    length.add_argument("--minutes", type=float, help="train for about so long")
-    train.add_argument("--batch-size", type=int)
-    train.add_argument("--lr", type=float, help="learning rate at the start (default: the preset's)")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--save-every", type=int, default=1000, metavar="STEPS", help="(default: %(default)s)")
-    train.add_argument("--precision", default="auto", help="auto, float32 or bfloat16 (default: %(default)s)")
-    train.add_argument("--device", help="cpu, cuda, mps (default: the fastest at hand)")
-    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    train = commands.add_parser("train", help="train a network")
+    _add_train_options(train)
     train.set_defaults(run=run_train)
 
     sample = commands.add_parser("sample", help="draw pictures from trained weights")
@@ -80,6 +68,24 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("lessons", nargs="*", type=Path, help="notebooks (default: all of the course)")
     build.set_defaults(run=run_build)
     return parser
+
+
+def _add_train_options(train: argparse.ArgumentParser) -> None:
+    """What is trained, where to, and the fields of a `Preset`."""
+    from ddpm_teach.presets import BUDGETS, PRESETS, Preset
+
+    train.add_argument("preset", nargs="?", help=f"{', '.join(PRESETS)}; or give --images")
+    train.add_argument("--images", type=Path, metavar="FOLDER", help="your own pictures; folders inside are classes")
+    train.add_argument("--size", type=int, default=32, help="height and width for --images (default: %(default)s)")
+    train.add_argument("--budget", help=f"{', '.join(BUDGETS)} (default: gpu where there is one, else cpu-hour)")
+    train.add_argument("--out", type=Path, help="folder for all that is kept (default: runs/PRESET)")
+    train.add_argument("--minutes", type=float, help="train for about so long, instead of --steps")
+    for option in fields(Preset):
+        if "help" in option.metadata:
+            kind = {"int": int, "float": float, "str": str}[option.type]
+            train.add_argument(f"--{option.name.replace('_', '-')}", type=kind, help=option.metadata["help"])
+    train.add_argument("--device", help="cpu, cuda, mps (default: the fastest at hand)")
+    train.add_argument("--resume", action="store_true", help="go on from the newest good checkpoint in --out")
 
 
 def run_lab(args: argparse.Namespace, rest: list[str]) -> int:
@@ -124,40 +130,28 @@ def copy_lessons(folder: Path) -> tuple[int, int]:
 
 
 def run_train(args: argparse.Namespace) -> int:
-    """Trains a preset, then draws a row of pictures for each class."""
-    import torch
+    """Trains a preset, or on a folder of pictures, then draws a row of pictures for each class."""
+    from ddpm_teach import presets, runs
+    from ddpm_teach.processes import Processes
 
-    from ddpm_teach import runs
-
-    for name in ("steps", "minutes", "batch_size", "lr", "save_every"):
-        value = getattr(args, name)
-        if value is not None and not value > 0:
+    if (args.preset is None) == (args.images is None):
+        raise ValueError(f"train: expected a preset ({', '.join(presets.PRESETS)}) or --images FOLDER")
+    if args.minutes is not None and args.steps is not None:
+        raise ValueError("--minutes: not allowed together with --steps; give one of them")
+    given = {name: getattr(args, name) for name in runs.KEPT if getattr(args, name) is not None}
+    for name, value in [*given.items(), ("minutes", args.minutes), ("size", args.size)]:
+        if isinstance(value, int | float) and not value > 0 and name != "seed":
             raise ValueError(f"--{name.replace('_', '-')}: expected a positive number, got {value}")
-    folder = args.out or Path("runs") / args.preset
+    processes = Processes.launched()
+    device = processes.device or _device(args.device)
+    budget = args.budget or ("gpu" if device.type == "cuda" else "cpu-hour")
+    preset = presets.of_folder(args.images, args.size) if args.images else presets.find(args.preset, budget)
+    folder = args.out or Path("runs") / (args.preset or args.images.resolve().name)
     state = runs.train_preset(
-        args.preset,
-        folder,
-        steps=args.steps,
-        minutes=args.minutes,
-        batch_size=args.batch_size,
-        lr=args.lr,
-        seed=args.seed,
-        save_every=args.save_every,
-        precision=args.precision,
-        device=_device(args.device),
-        resume=args.resume,
+        preset, folder, device=device, given=given, minutes=args.minutes, resume=args.resume, processes=processes
     )
-    contexts = torch.eye(len(state.classes))
-    runs.draw(
-        state.ema.module,
-        state.schedule,
-        contexts,
-        n=8,
-        seed=args.seed,
-        target=state.target,
-        png=folder / "samples.png",
-    )
-    print(f"{folder / 'samples.png'}: a row of 8 for each of {', '.join(state.classes)}")
+    if processes.rank == 0:
+        print(runs.page_of_samples(state, folder / "samples.png"))
     return 0
 
 
@@ -168,13 +162,17 @@ def run_sample(args: argparse.Namespace) -> int:
     if args.n < 1:
         raise ValueError(f"--n: expected a positive number, got {args.n}")
     model = runs.load_model(args.weights, _device(args.device))
-    names = args.context or model.classes
+    takes_context = model.net.config.get("context_dim") is not None
+    if args.context and not takes_context:
+        raise ValueError(f"--context: the network of {args.weights} takes no class; leave the option out")
+    names = (args.context or model.classes) if takes_context else ()
     png = args.png or (None if args.gif else Path("samples.png"))
     runs.draw(
         model.net,
         model.schedule,
-        model.context(*names),
+        model.context(*names) if takes_context else None,
         n=args.n,
+        columns=args.n if takes_context else min(args.n, 8),
         seed=args.seed,
         target=model.target,
         steps=args.steps,
@@ -184,7 +182,7 @@ def run_sample(args: argparse.Namespace) -> int:
         gif=args.gif,
     )
     for path in filter(None, (png, args.gif)):
-        print(f"{path}: {args.n} of each: {', '.join(names)}")
+        print(f"{path}: {args.n} of each: {', '.join(names)}" if names else f"{path}: {args.n} pictures")
     return 0
 
 

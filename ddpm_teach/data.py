@@ -5,6 +5,8 @@ No per-image transforms and no worker processes: a whole data set of the course 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import socket
@@ -52,6 +54,11 @@ class ImageSet:
         """The same set with pictures and labels on another device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
+    def subset(self, index: Tensor) -> ImageSet:
+        """The pictures at `index`, with their labels and attributes."""
+        attributes = {name: words[index.numpy()] for name, words in self.attributes.items()}
+        return replace(self, images=self.images[index], labels=self.labels[index], attributes=attributes)
+
     def pictures(self, index: Tensor | slice) -> Float[Tensor, "b c h w"]:
         """The pictures at `index` as float32 in [-1, 1]: 0 → -1, 255 → 1."""
         return self.images[index].float() / 127.5 - 1
@@ -59,6 +66,13 @@ class ImageSet:
     def contexts(self, index: Tensor | slice) -> Float[Tensor, "b k"]:
         """The labels at `index` as one-hot vectors (b, number of classes)."""
         return torch.nn.functional.one_hot(self.labels[index], len(self.classes)).float()
+
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that are others for other pictures, labels, classes, or another order of them."""
+        digest = hashlib.sha256(json.dumps([self.image_shape, self.classes]).encode())
+        for tensor in (self.images, self.labels):
+            digest.update(tensor.cpu().contiguous().numpy())
+        return digest.hexdigest()
 
 
 def load(name: str, split: str = "train", size: int | None = None, root: str | Path | None = None) -> ImageSet:
@@ -100,10 +114,8 @@ def from_folder(path: str | Path, size: int) -> ImageSet:
 
     path, suffixes = Path(path), {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
     check_int("size", size, 1)
-    if not path.is_dir():
-        raise FileNotFoundError(f"path: {path} is no folder; give one with pictures in it")
-    classes = sorted(folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    folders = [path / name for name in classes] or [path]
+    classes = folder_classes(path)
+    folders = [path / name for name in classes if (path / name).is_dir()] or [path]
     pixels, labels = [], []
     for label, folder in enumerate(folders):
         for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in suffixes):
@@ -117,7 +129,19 @@ def from_folder(path: str | Path, size: int) -> ImageSet:
     if not pixels:
         raise FileNotFoundError(f"path: no pictures in {path}; expected files such as .png or .jpg, or folders of them")
     images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
-    return ImageSet(images, torch.tensor(labels), tuple(classes) or (path.resolve().name,))
+    return ImageSet(images, torch.tensor(labels), classes)
+
+
+def folder_classes(path: Path) -> tuple[str, ...]:
+    """The classes of `from_folder`: the names of the folders inside, or of the folder itself where it has none.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if not path.is_dir():
+        raise FileNotFoundError(f"path: {path} is no folder; give one with pictures in it")
+    inside = (folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    return tuple(sorted(inside)) or (path.resolve().name,)
 
 
 def _sprites(split: str) -> ImageSet:

@@ -51,6 +51,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         raise
 
 
+def sweep(folder: Path) -> None:
+    """Removes what a process that was killed while writing left behind in the folder."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
     """The tensors and the metadata of a file that `write_tensors` wrote.
 

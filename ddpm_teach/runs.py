@@ -8,107 +8,159 @@ import json
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ddpm_teach import data, nets, pictures, weights
+from ddpm_teach import pictures, weights
 from ddpm_teach.data import ImageSet
 from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0, guided
 from ddpm_teach.devices import in_precision
-from ddpm_teach.files import write_bytes
-from ddpm_teach.presets import PRESETS
+from ddpm_teach.files import sweep, write_bytes
+from ddpm_teach.presets import Preset
+from ddpm_teach.processes import ALONE, Processes
 from ddpm_teach.sampling import ddim_step, trailing, walk
 from ddpm_teach.schedule import Schedule, linear
 from ddpm_teach.training import TrainLog, TrainState, load_checkpoint, save_checkpoint, train, validation_loss
 
 READERS = {"eps": from_eps, "x0": from_x0, "v": from_v}
+KEPT = tuple(option.name for option in fields(Preset) if "help" in option.metadata)
 LOG_EVERY = 20  # steps; reading a loss waits for the device, so it isn't done at every step
 
 
 def train_preset(
-    name: str,
+    preset: Preset,
     folder: Path,
     *,
     device: torch.device,
-    steps: int | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
     minutes: float | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-    seed: int = 0,
-    save_every: int = 1000,
-    precision: str = "auto",
     resume: bool = False,
+    processes: Processes = ALONE,
 ) -> TrainState:
     """Trains a preset with a progress bar and keeps in `folder`: last.pt and the checkpoint before it, previous.pt;
-    best.pt, with the least loss on held-out pictures (best.json); and losses.csv (step, mean loss, rate).
+    best.pt, with the least loss on held-out pictures (best.json); losses.csv (step, mean loss, rate); a page of samples
+    at every checkpoint; and run.json, the options.
 
-    With `minutes` the number of steps is what this machine does in that time, measured over the first few steps and
-    fixed then, since the learning rate's decay depends on it. The run ends after that time in any case. With `resume`,
-    `steps` moves the end of the run, and `lr` changes the rate (see `TrainState.end_at`).
+    Args:
+        given: options that replace the preset's. On resuming, those that aren't given are the interrupted run's own.
+        minutes: train for about so long. The number of steps is what this machine does in that time, measured over
+            the first few and fixed then, since the rate's decay depends on it. The run ends after it in any case.
+        resume: go on from the newest good checkpoint in the folder.
+        processes: those that train together; the one of rank 0 writes.
 
     Raises:
-        ValueError: for an unknown preset, a folder that has a run already (without `resume`), or a bad checkpoint.
+        ValueError: for a folder that has a run already (without `resume`), a bad option, or a bad checkpoint.
         FileNotFoundError: if there is no data.
         FloatingPointError: if the loss is no finite number any more; what was saved stays as it was.
+        MemoryError: if a step doesn't fit into the device's memory; says which batch size does.
+        OSError: if a checkpoint can't be written; the one before it stays.
     """
-    if name not in PRESETS:
-        raise ValueError(f"preset: unknown preset {name!r}; known are {', '.join(PRESETS)}")
-    preset, checkpoint = PRESETS[name], folder / "last.pt"
+    checkpoint = folder / "last.pt"
     if checkpoint.exists() and not resume:
         raise ValueError(f"--out: {checkpoint} exists already; add --resume to go on with it, or choose another folder")
+    options = folder / "run.json"
+    kept = json.loads(options.read_text()) if resume and options.exists() else {}
+    preset = replace(preset, **kept | dict(given))
     ends = time.monotonic() + 60 * minutes if minutes else float("inf")
-    images, held_out = (data.load(preset.dataset, split, size=preset.size).to(device) for split in ("train", "test"))
-    options = {"batch_size": batch_size or preset.batch_size, "precision": precision}
+    images, held_out = (part.to(device) for part in preset.load())
+    net = preset.build().to(device)
+    how = {"batch_size": preset.batch_size, "precision": preset.precision, "processes": processes}
+    try:
+        if minutes and not resume:
+            steps = max(1, int((ends - time.monotonic()) / _seconds_per_step(net, images, **how)))
+            preset = replace(preset, steps=processes.first(steps))
+        run = {"steps": preset.steps, "lr": preset.lr, "classes": images.classes, "seed": preset.seed}
+        state = TrainState.create(net, linear(), **run)
+        if resume:
+            _resume(folder, state)
+            state.end_at(given.get("steps", state.steps), given.get("lr"))
+        stream = train(state, images, **how)  # looks at its arguments now, before there is anything to save
+        if processes.rank == 0:
+            sweep(folder)
+            write_bytes(options, json.dumps({name: getattr(preset, name) for name in KEPT}, indent=1).encode())
+        return _to_the_end(state, stream, held_out, folder, preset, ends, processes)
+    except torch.OutOfMemoryError:
+        raise MemoryError(_too_large(net, images, preset, device)) from None
 
-    torch.manual_seed(seed)
-    net = nets.build(preset.net).to(device)
-    if minutes and not resume:
-        steps = max(1, int((ends - time.monotonic()) / _seconds_per_step(net, images, **options)))
-    state = TrainState.create(
-        net, linear(), steps=steps or preset.steps, lr=lr or preset.lr, classes=images.classes, seed=seed
-    )
-    if resume:
-        _resume(folder, state)
-        state.end_at(steps or state.steps, lr)
 
-    stream = train(state, images, **options)  # looks at its arguments now, before there is anything to save
-    bar = tqdm(total=state.steps, initial=state.step, unit="step", desc=name)
-    losses, best = [], _best_loss(folder)
-    with _signals_noted() as stopped:
+def _to_the_end(
+    state: TrainState,
+    stream: Iterator[TrainLog],
+    held_out: ImageSet,
+    folder: Path,
+    preset: Preset,
+    ends: float,
+    processes: Processes,
+) -> TrainState:
+    """Drains the stream: bar, log, checkpoints."""
+    losses, least = [], _best_loss(folder)
+    bar = tqdm(total=state.steps, initial=state.step, unit="step", desc=folder.name, disable=processes.rank > 0)
+    with bar, _signals_noted() as stopped:
         for log in stream:
             losses.append(log.loss)
             bar.update()
-            ending = bool(stopped) or log.step == state.steps or time.monotonic() > ends
-            saving = log.step % save_every == 0 or ending
+            ending = processes.any(bool(stopped) or log.step == state.steps or time.monotonic() > ends)
+            saving = log.step % preset.save_every == 0 or ending
             if log.step % LOG_EVERY == 0 or saving:
                 loss = torch.stack(losses).mean().item()
                 losses.clear()
                 if not math.isfinite(loss):
-                    raise FloatingPointError(_diverged(log, checkpoint))
-                _append(folder / "losses.csv", (log.step, f"{loss:.6f}", f"{log.lr:.6g}"))
-                pace = (bar.format_dict["rate"] or 0) * options["batch_size"]
-                bar.set_postfix_str(f"loss {loss:.4f}, {pace:.0f} images/s")
-            if saving:
-                if checkpoint.exists():
-                    write_bytes(folder / "previous.pt", checkpoint.read_bytes())  # good until the new one is whole
-                save_checkpoint(checkpoint, state)
-                found = validation_loss(state, held_out)
-                if found < best:
-                    best = found
-                    save_checkpoint(folder / "best.pt", state)
-                    write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": best}).encode())
+                    raise FloatingPointError(_diverged(log, folder / "last.pt"))
+                if processes.rank == 0:
+                    _append(folder / "losses.csv", (log.step, f"{loss:.6f}", f"{log.lr:.6g}"))
+                    pace = (bar.format_dict["rate"] or 0) * preset.batch_size
+                    bar.set_postfix_str(f"loss {loss:.4f}, {pace:.0f} images/s")
+            if saving and processes.rank == 0:
+                least = _save(state, folder, held_out, least)
             if ending:
                 break
-    bar.close()
-    rest = "" if state.step == state.steps else "; add --resume to go on"
-    print(f"{checkpoint}: {state.step} of {state.steps} steps{rest}; least loss on held-out pictures {best:.4f}")
+    processes.wait()
+    if processes.rank == 0:
+        rest = "" if state.step == state.steps else "; add --resume to go on"
+        found = f"least loss on held-out pictures {least:.4f}"
+        print(f"{folder / 'last.pt'}: {state.step} of {state.steps} steps{rest}; {found}")
     if stopped:
         raise KeyboardInterrupt
     return state
+
+
+def _save(state: TrainState, folder: Path, held_out: ImageSet, least: float) -> float:
+    """Writes the checkpoint, the best one if it is that, and a page of samples; the least validation loss so far."""
+    last = folder / "last.pt"
+    try:
+        if last.exists():
+            write_bytes(folder / "previous.pt", last.read_bytes())  # good until the new one is whole
+        save_checkpoint(last, state)
+        found = validation_loss(state, held_out)
+        if found < least:
+            save_checkpoint(folder / "best.pt", state)
+            write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": found}).encode())
+        page_of_samples(state, folder / f"samples-{state.step:06}.png", n=4, steps=20)
+    except OSError as error:
+        good = f"{last} holds step {load_checkpoint(last).step}" if last.exists() else "no checkpoint was there before"
+        what = f"{error.filename or folder}: can't be written ({error.strerror or error})"
+        raise OSError(f"{what}; {good}; make room, then --resume") from None
+    return min(found, least)
+
+
+def _too_large(net: nn.Module, images: ImageSet, preset: Preset, device: torch.device) -> str:
+    """Which batch size fits, tried on a copy of the network."""
+    size = preset.batch_size // 2
+    while size:
+        try:
+            _seconds_per_step(net, images, batch_size=size, precision=preset.precision)
+            break
+        except torch.OutOfMemoryError:
+            size //= 2
+    remedy = f"--batch-size {size} fits" if size else "not even one picture fits; use a smaller network"
+    return f"--batch-size: a step of {preset.batch_size} pictures doesn't fit into the memory of {device}; {remedy}"
 
 
 def _resume(folder: Path, state: TrainState) -> None:
@@ -189,12 +241,23 @@ def load_model(name: str, device: torch.device) -> weights.Pretrained:
     return weights.Pretrained(net, state.schedule, state.classes, f"{name}, {state.step} steps", state.target)
 
 
+def page_of_samples(state: TrainState, png: Path, n: int = 8, steps: int = 50) -> str:
+    """Draws with a run's averaged network: a row of n for each class, or n rows of n. Says which."""
+    takes_context = state.net.config.get("context_dim") is not None
+    contexts = torch.eye(len(state.classes)) if takes_context else None
+    count = n if takes_context else n * n
+    draw(state.ema.module, state.schedule, contexts, n=count, columns=n, seed=state.seed, target=state.target,
+         steps=steps, png=png)  # fmt: skip
+    return f"{png}: a row of {n} for each of {', '.join(state.classes)}" if takes_context else f"{png}: {n} rows of {n}"
+
+
 def draw(
     net: nn.Module,
     schedule: Schedule,
-    contexts: Tensor,
+    contexts: Tensor | None,
     *,
     n: int,
+    columns: int,
     seed: int,
     target: str = "eps",
     steps: int = 50,
@@ -203,16 +266,19 @@ def draw(
     png: Path | None = None,
     gif: Path | None = None,
 ) -> None:
-    """Samples n pictures for each row of `contexts` and writes them, a row each, as a PNG, and their way as a GIF."""
+    """Samples n pictures for each context, or n in all without; writes them as a PNG and their way as a GIF."""
     device = next(net.parameters()).device
     rng = torch.Generator().manual_seed(seed)
+    count = n if contexts is None else n * len(contexts)
     net.eval()
-    predict = guided(in_precision(net, device, "auto"), contexts.repeat_interleave(n, 0).to(device), guidance_scale)
+    predict = in_precision(net, device, "auto")
+    if contexts is not None:
+        predict = guided(predict, contexts.repeat_interleave(n, 0).to(device), guidance_scale)
     step = ddim_step(clipped(READERS[target](predict, schedule), schedule), schedule, eta, rng=rng)
-    x = torch.randn(len(contexts) * n, *net.image_shape, generator=rng).to(device)
+    x = torch.randn(count, *net.image_shape, generator=rng).to(device)
     frames = walk(step, x, trailing(schedule.T, steps))
     film = [frame.x.cpu() for frame in tqdm(frames, total=steps + 1, desc="sampling", leave=False)]
     if png:
-        pictures.save_png(film[-1], png, columns=n)
+        pictures.save_png(film[-1], png, columns=columns)
     if gif:
-        pictures.save_gif(film, gif, columns=n)
+        pictures.save_gif(film, gif, columns=columns)

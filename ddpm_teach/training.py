@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from ddpm_teach.checks import check_int, check_net, check_number
 from ddpm_teach.data import ImageSet
 from ddpm_teach.files import read_tensors, write_tensors
 from ddpm_teach.forward import add_noise, velocity
+from ddpm_teach.processes import ALONE, Processes
 from ddpm_teach.schedule import Schedule
 
 TARGETS: dict[str, Callable[..., Tensor]] = {  # what the network is asked for: (schedule, x0, eps, t) -> (b, …)
@@ -32,6 +34,9 @@ def snr_weight(schedule: Schedule, t: Tensor, target: str, gamma: float) -> Tens
     """
     snr = schedule.snr.to(torch.float32).to(t.device)[t]
     return snr.clamp(max=gamma) / {"x0": 1, "eps": snr, "v": snr + 1}[target]
+
+
+NUMBERS = ("steps", "ema_decay", "seed", "target", "data", "step")  # of a TrainState, kept in its files
 
 
 class TrainLog(NamedTuple):
@@ -53,6 +58,7 @@ class TrainState:
         ema_decay: of the average, once its warm-up is over.
         target: what the network predicts: "eps", "x0" or "v".
         classes: the names of the data set's classes.
+        data: the fingerprint of the data set, from the first step on (see `ImageSet.fingerprint`).
         step: how many steps are done.
     """
 
@@ -66,6 +72,7 @@ class TrainState:
     ema_decay: float = 0.999
     seed: int = 0
     target: str = "eps"
+    data: str = ""
     step: int = 0
 
     @classmethod
@@ -112,7 +119,7 @@ class TrainState:
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "numbers": {name: getattr(self, name) for name in ("steps", "ema_decay", "seed", "target", "step")},
+            "numbers": {name: getattr(self, name) for name in NUMBERS},
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -159,6 +166,7 @@ def train(
     context_dropout: float = 0.1,
     min_snr: float | None = None,
     precision: str = "auto",
+    processes: Processes = ALONE,
 ) -> Iterator[TrainLog]:
     """Trains to predict the noise (DDPM, algorithm 1) and yields after every finished step. Lesson 03.
 
@@ -172,6 +180,7 @@ def train(
         min_snr: γ of `snr_weight`, 5 in its paper; no weights unless given.
         context_dropout: the share of pictures whose context is zeroed, so that guidance has an unconditional network.
         precision: "auto" computes in bfloat16 where the hardware has it natively; "float32"; "bfloat16".
+        processes: those that train together, each on its share of every batch (see `processes`).
 
     Raises:
         ValueError: at the call, for pictures or classes that the network isn't made for, or a bad number.
@@ -183,6 +192,8 @@ def train(
             " load them with data.load(size=…), or build the network for them"
         )
     check_int("batch_size", batch_size, 1)
+    if batch_size % processes.count:
+        raise ValueError(f"batch_size: expected a multiple of the {processes.count} processes, got {batch_size}")
     if not 0 <= context_dropout <= 1:
         raise ValueError(f"context_dropout: expected a share in 0…1, got {context_dropout}")
     if len(images) == 0:
@@ -202,9 +213,15 @@ def train(
         state.target = target
     if min_snr is not None and check_number("min_snr", min_snr, 0) == 0:
         raise ValueError("min_snr: expected a positive number, got 0; leave it out for no weights")
+    data = images.fingerprint()
+    if state.data not in ("", data):
+        raise ValueError(
+            "images: the run began on other pictures or labels than these; load the same data set, or begin a new run"
+        )
+    state.data = data
     device = next(state.net.parameters()).device
     dtype = devices.compute_dtype(device, precision)
-    return _train(state, images.to(device), steps, batch_size, context_dropout, min_snr, device, dtype)
+    return _train(state, images.to(device), steps, batch_size, context_dropout, min_snr, device, dtype, processes)
 
 
 def _train(
@@ -216,21 +233,25 @@ def _train(
     min_snr: float | None,
     device: torch.device,
     dtype: torch.dtype,
+    processes: Processes,
 ) -> Iterator[TrainLog]:
     with_context = state.net.config.get("context_dim") is not None
+    net = processes.wrapped(state.net)
     while state.step < steps:
-        state.net.train()  # here, so that a preview between two steps may leave it in eval mode
+        net.train()  # here, so that a preview between two steps may leave it in eval mode
         rng = step_generator(state.seed, state.step)
         index = torch.randint(len(images), (batch_size,), generator=rng)
-        t = torch.randint(1, state.schedule.T + 1, (batch_size,), generator=rng).to(device)
-        eps = torch.randn(batch_size, *images.image_shape, generator=rng).to(device)
-        keep = (torch.rand(batch_size, 1, generator=rng) >= context_dropout).to(device)
+        t = torch.randint(1, state.schedule.T + 1, (batch_size,), generator=rng)
+        eps = torch.randn(batch_size, *images.image_shape, generator=rng)
+        keep = torch.rand(batch_size, 1, generator=rng) >= context_dropout
+        seeds = torch.randint(2**62, (processes.count,), generator=rng).tolist()
+        index, t, eps, keep = (processes.share(draw).to(device) for draw in (index, t, eps, keep))
 
-        x0 = images.pictures(index.to(device))
-        c = images.contexts(index.to(device)) * keep if with_context else None
+        x0 = images.pictures(index)
+        c = images.contexts(index) * keep if with_context else None
         xt = add_noise(state.schedule, x0, t, eps)
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            prediction = state.net(xt.contiguous(memory_format=torch.channels_last), t, c)
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32), _seeded(seeds[processes.rank], device):
+            prediction = net(xt.contiguous(memory_format=torch.channels_last), t, c)
         errors = (prediction.float() - TARGETS[state.target](state.schedule, x0, eps, t)) ** 2
         if min_snr is not None:
             errors = errors * snr_weight(state.schedule, t, state.target, min_snr)[:, None, None, None]
@@ -244,7 +265,15 @@ def _train(
         state.lr_schedule.step()
         state.ema.update_parameters(state.net)
         state.step += 1
-        yield TrainLog(state.step, loss.detach(), lr)
+        yield TrainLog(state.step, processes.mean(loss.detach()), lr)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Dropout takes its numbers from torch's global generator: inside the block they come from `seed`."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 @torch.no_grad()
@@ -309,6 +338,8 @@ def load_checkpoint(path: str | Path, state: TrainState | None = None) -> TrainS
         raise ValueError(
             f"{path}: was trained on the classes {meta['classes']}, not {state.classes}; load that data set"
         )
+    if "" not in (state.data, data := saved["numbers"].get("data", "")) and data != state.data:
+        raise ValueError(f"{path}: was trained on other pictures than the run at hand; load that data set")
     state.load_state_dict(saved)
     return state
 

@@ -48,6 +48,8 @@ def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, caps
         "best.pt",
         "last.pt",
         "losses.csv",
+        "run.json",
+        "samples-000004.png",
         "samples.png",
     }
     header, row = (tmp_path / "losses.csv").read_text().splitlines()
@@ -88,7 +90,7 @@ def test_a_run_that_is_interrupted_keeps_what_it_trained(how, tmp_path):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (["train", "sprite"], ["'sprite'", "sprites, mnist, fashion_mnist, cifar10"]),
+        (["train", "sprite"], ["'sprite'", "sprites, mnist, fashion_mnist, mnist32, cifar10"]),
         (["sample", "spritez"], ["'spritez'", "sprites"]),
         (["sample", "sprites", "--context", "dog"], ["'dog'", "hero, monster, food, potion, side hero"]),
         (["sample", "sprites", "--steps", "0"], ["steps", "1…1000"]),
@@ -96,6 +98,12 @@ def test_a_run_that_is_interrupted_keeps_what_it_trained(how, tmp_path):
         (["sample", "sprites", "--eta", "2"], ["eta", "[0, 1]"]),
         (["sample", "sprites", "--device", "abacus"], ["'abacus'", "--device"]),
         (["train", "sprites", "--minutes", "-1"], ["--minutes", "positive"]),
+        (["train"], ["preset", "mnist32", "--images"]),
+        (["train", "sprites", "--images", "."], ["preset", "--images"]),
+        (["train", "--images", "nowhere"], ["nowhere", "no folder"]),
+        (["train", "--images", ".", "--size", "-3"], ["--size", "positive"]),
+        (["train", "sprites", "--budget", "weeks"], ["'weeks'", "cpu-minutes, cpu-hour, gpu"]),
+        (["train", "sprites", "--steps", "3", "--minutes", "1"], ["--minutes", "--steps"]),
         (["train", "sprites", "--precision", "float8"], ["precision", "float8", "bfloat16"]),
         (["build", "99_nothing.ipynb"], ["99_nothing.ipynb"]),
     ],

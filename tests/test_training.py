@@ -12,7 +12,7 @@ import torch
 from ddpm_teach.data import ImageSet
 from ddpm_teach.denoise import from_eps, from_v, from_x0
 from ddpm_teach.forward import noise_from, velocity
-from ddpm_teach.nets import ContextUNet
+from ddpm_teach.nets import AttentionUNet, ContextUNet
 from ddpm_teach.sampling import sample
 from ddpm_teach.schedule import linear
 from ddpm_teach.training import (
@@ -94,6 +94,47 @@ def test_an_interruption_after_every_single_step_changes_nothing(new_run, toy_im
     assert pieces == losses
     assert_same_run(state, whole)
     assert os.listdir(tmp_path) == ["run"]
+
+
+def test_resuming_is_exact_with_dropout_too(strong, toy_images, tmp_path, untouched):
+    """Dropout draws from torch's global generator, which no checkpoint holds."""
+
+    def fresh() -> TrainState:
+        torch.manual_seed(3)
+        net = AttentionUNet(widths=(8,) * 3 + (16,) * 3, size=16, groups=4, heads=2, context_dim=2, T=20)
+        return TrainState.create(net, strong, steps=STEPS, classes=toy_images.classes)
+
+    whole, part = fresh(), fresh()
+    with untouched():
+        advance(whole, toy_images)
+        advance(part, toy_images, 2)
+    save_checkpoint(tmp_path / "run", part)
+    torch.manual_seed(1234)  # another process, somewhere else in its stream
+    resumed = load_checkpoint(tmp_path / "run", fresh())
+    torch.manual_seed(99)
+    advance(resumed, toy_images)
+    for name, value in whole.net.state_dict().items():
+        assert torch.equal(resumed.net.state_dict()[name], value), name
+
+
+def test_a_run_on_other_pictures_is_refused(new_run, toy_images, tmp_path):
+    """One pixel, one label, or another order: the (seed, step) that draws them would draw others."""
+    run = new_run()
+    advance(run, toy_images, 1)
+    save_checkpoint(tmp_path / "run", run)
+    resumed = load_checkpoint(tmp_path / "run", new_run())
+    other = [toy_images.subset(torch.arange(len(toy_images)).flip(0)), copy.deepcopy(toy_images)]
+    other[1].images[0, 0, 0, 0] ^= 1
+    for images in other:
+        assert images.fingerprint() != toy_images.fingerprint()
+        for state in (run, resumed):
+            with pytest.raises(ValueError, match="images: the run began on other pictures"):
+                train(state, images)
+        begun = new_run()
+        advance(begun, images, 1)
+        with pytest.raises(ValueError, match="was trained on other pictures than the run at hand"):
+            load_checkpoint(tmp_path / "run", begun)
+    advance(resumed, toy_images)
 
 
 def test_resuming_is_exact_in_bfloat16_too(new_run, toy_images, tmp_path):

@@ -34,7 +34,10 @@ def build(description: dict) -> nn.Module:
     """
     if description["name"] not in NETS:
         raise ValueError(f"name: unknown network {description['name']!r}; known are {', '.join(NETS)}")
-    return NETS[description["name"]](**description["config"])
+    config = description["config"].items()  # JSON has lists only
+    return NETS[description["name"]](
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in config}
+    )
 
 
 __all__ = ["NETS", "AttentionUNet", "Classifier", "ContextUNet", "LayerNormUNet", "build", "describe", "summary"]

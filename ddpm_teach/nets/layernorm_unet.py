@@ -18,9 +18,17 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import layer_norm, silu
 
 from ddpm_teach.nets.blocks import LastConv2d, check_input, sinusoids
+
+
+class PictureNorm(nn.LayerNorm):
+    """LayerNorm over (c, h, w), computed in the order (h, w, c): fast convolutions like it, torch would copy."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, weight, bias = x.movedim(1, -1), self.weight.movedim(0, -1), self.bias.movedim(0, -1)  # channels last
+        return layer_norm(x, x.shape[1:], weight, bias, self.eps).movedim(-1, 1)
 
 
 class Block(nn.Module):
@@ -28,7 +36,7 @@ class Block(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, size: tuple[int, int], normalize: bool = True) -> None:
         super().__init__()
-        self.norm, self.normalize = nn.LayerNorm((c_in, *size)), normalize
+        self.norm, self.normalize = PictureNorm((c_in, *size)), normalize
         self.first, self.second = nn.Conv2d(c_in, c_out, 3, padding=1), nn.Conv2d(c_out, c_out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,83 @@
+"""One run on several processes or machines: each takes its share of every batch, and the gradients are averaged.
+
+    accelerate launch --num_processes 2 -m ddpm_teach train mnist     # one process for each of two GPUs
+    torchrun --nproc_per_node 2 -m ddpm_teach train mnist             # on CPUs too
+
+These launchers and accelerate's notebook_launcher say by environment variables how many processes there are. Alone,
+nothing is wrapped, copied or waited for.
+
+One process and many draw the same random numbers and, for a network that sees each picture by itself (LayerNormUNet),
+follow the same loss curve up to rounding. BatchNorm (ContextUNet) takes its statistics over a process's share only, and
+dropout (AttentionUNet) hits other pixels, so those runs differ as two seeds do.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Processes:
+    """The processes that train together. `Processes()` is one alone; `Processes.launched()` those that a launcher made.
+
+    Attributes:
+        rank: of this process, from 0. The process of rank 0 prints and writes.
+        count: how many there are.
+    """
+
+    def __init__(self, accelerator: Any = None) -> None:
+        self.accelerator = accelerator
+        self.rank = accelerator.process_index if accelerator else 0
+        self.count = accelerator.num_processes if accelerator else 1
+
+    @classmethod
+    def launched(cls) -> Processes:
+        """Joins the other processes if a launcher started several, and waits for them. A second call joins nothing."""
+        if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+            return cls()
+        from accelerate import Accelerator, DistributedDataParallelKwargs
+
+        # LayerNormUNet has weights without a gradient: the norm that its last block doesn't use.
+        options = DistributedDataParallelKwargs(find_unused_parameters=True)
+        return cls(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[options]))
+
+    @property
+    def device(self) -> torch.device | None:
+        """The device that the launcher gave to this process; alone, None."""
+        return self.accelerator.device if self.accelerator else None
+
+    def wrapped(self, net: nn.Module) -> nn.Module:
+        """The network whose backward pass averages the gradients over all processes."""
+        return self.accelerator.prepare_model(net) if self.accelerator else net
+
+    def share(self, batch: Tensor) -> Tensor:
+        """This process's part of a batch: (b, …) → (b / count, …)."""
+        return batch[self.rank :: self.count]
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of the processes' values, the same for all."""
+        return self.accelerator.reduce(value, "mean") if self.accelerator else value
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is true for any process: what decides where a loop ends must be the same for all."""
+        if self.accelerator is None:
+            return flag
+        return bool(self.accelerator.reduce(torch.tensor(float(flag), device=self.device), "sum"))
+
+    def first(self, value: int) -> int:
+        """The value that the process of rank 0 has."""
+        if self.accelerator is None:
+            return value
+        mine = torch.tensor(value if self.rank == 0 else 0, dtype=torch.int64, device=self.device)
+        return int(self.accelerator.reduce(mine, "sum"))
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        if self.accelerator is not None:
+            self.accelerator.wait_for_everyone()
+
+
+ALONE = Processes()
