@@ -62,14 +62,15 @@ def _context_unet(channels: int, features: int, classes: int, size: int) -> dict
     return {"name": "ContextUNet", "config": config}
 
 
-def _attention_unet(widths: tuple[int, ...], groups: int, heads: int) -> dict:
-    config = dict(channels=1, widths=widths, size=32, groups=groups, heads=heads, context_dim=10)
+def _attention_unet(widths: tuple[int, ...], groups: int, heads: int, dropout: float) -> dict:
+    config = dict(channels=1, widths=widths, size=32, groups=groups, heads=heads, dropout=dropout, context_dim=10)
     return {"name": "AttentionUNet", "config": config}
 
 
 _LAYERNORM = {"name": "LayerNormUNet", "config": dict(image_shape=(1, 28, 28), T=1000, time_dim=100)}
-_SMALL_ATTENTION = _attention_unet((32, 48, 64, 64, 96, 80), groups=8, heads=4)
-_FULL_ATTENTION = _attention_unet((64, 128, 256, 512, 512, 384), groups=32, heads=8)
+# The small network is in no danger of learning 60,000 digits by heart; without dropout it trains twice as fast on CPUs.
+_SMALL_ATTENTION = _attention_unet((32, 48, 64, 64, 96, 80), groups=8, heads=4, dropout=0.0)
+_FULL_ATTENTION = _attention_unet((64, 128, 256, 512, 512, 384), groups=32, heads=8, dropout=0.1)
 
 # The budget "gpu" has larger batches, and a rate that is higher for them; no figure of the course depends on it.
 PRESETS: dict[str, dict[str, Preset]] = {
