@@ -1,4 +1,4 @@
-"""From tensors in [-1, 1] to pictures on disk: tiles, PNG, GIF.
+"""From tensors in [-1, 1] to pictures on disk: tiles, PNG, GIF, WebP.
 
 Always clamped to [-1, 1], never stretched to a picture's own minimum and maximum: that would hide saturation.
 """
@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from ddpm_teach.files import write_bytes
+from ddpm_teach.kinds import Frame
 
 
 def to_uint8(x: Float[Tensor, "*b c h w"]) -> UInt8[np.ndarray, "*b h w c"]:
@@ -63,25 +64,37 @@ def save_png(x: Float[Tensor, "b c h w"], path: str | Path, columns: int | None 
     write_bytes(path, to_png(to_image(tile(x, columns), scale)))
 
 
-def save_gif(
-    batches: Iterable[Float[Tensor, "b c h w"]],
+def save_film(
+    frames: Iterable[Frame | Float[Tensor, "b c h w"]],
     path: str | Path,
     columns: int | None = None,
     scale: int = 4,
     milliseconds: int = 60,
     hold: int = 2000,
 ) -> None:
-    """Writes a film: one batch a frame (see `tile`), `hold` milliseconds on the last one, then from the start.
+    """Writes a GIF or a WebP: one frame of a walk, or one batch, each (see `tile`), then from the start.
+
+    GIF has 256 colours; WebP keeps all, here without loss.
+
+    Args:
+        path: ends in .gif or .webp.
+        milliseconds: each frame is shown for.
+        hold: milliseconds on the last one.
 
     Raises:
-        ValueError: if there is no frame.
+        ValueError: if there is no frame, or for another ending.
     """
+    path, formats = Path(path), {".gif": "GIF", ".webp": "WEBP"}
+    if path.suffix.lower() not in formats:
+        raise ValueError(f"path: expected a file name that ends in .gif or .webp, got {str(path)!r}")
+    batches = (frame.x if isinstance(frame, Frame) else frame for frame in frames)
     images = [to_image(tile(x, columns), scale) for x in batches]
     if not images:
-        raise ValueError("batches: expected at least one frame, got none")
+        raise ValueError("frames: expected at least one frame, got none")
     data = io.BytesIO()
     durations = [milliseconds] * (len(images) - 1) + [hold]
-    images[0].save(data, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    options = {"save_all": True, "append_images": images[1:], "duration": durations, "loop": 0, "lossless": True}
+    images[0].save(data, formats[path.suffix.lower()], **options)
     write_bytes(path, data.getvalue())
 
 

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ddpm_teach import pictures, weights
 from ddpm_teach.data import ImageSet
-from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0, guided
+from ddpm_teach.denoise import clipped, guided
 from ddpm_teach.devices import in_precision
 from ddpm_teach.files import sweep, write_bytes
 from ddpm_teach.presets import Preset
@@ -29,7 +29,6 @@ from ddpm_teach.sampling import ddim_step, trailing, walk
 from ddpm_teach.schedule import Schedule, linear
 from ddpm_teach.training import TrainLog, TrainState, load_checkpoint, save_checkpoint, train, validation_loss
 
-READERS = {"eps": from_eps, "x0": from_x0, "v": from_v}
 KEPT = tuple(option.name for option in fields(Preset) if "help" in option.metadata)
 LOG_EVERY = 20  # steps; reading a loss waits for the device, so it isn't done at every step
 
@@ -274,11 +273,11 @@ def draw(
     predict = in_precision(net, device, "auto")
     if contexts is not None:
         predict = guided(predict, contexts.repeat_interleave(n, 0).to(device), guidance_scale)
-    step = ddim_step(clipped(READERS[target](predict, schedule), schedule), schedule, eta, rng=rng)
+    step = ddim_step(clipped(weights.READERS[target](predict, schedule), schedule), schedule, eta, rng=rng)
     x = torch.randn(count, *net.image_shape, generator=rng).to(device)
     frames = walk(step, x, trailing(schedule.T, steps))
     film = [frame.x.cpu() for frame in tqdm(frames, total=steps + 1, desc="sampling", leave=False)]
     if png:
         pictures.save_png(film[-1], png, columns=columns)
     if gif:
-        pictures.save_gif(film, gif, columns=columns)
+        pictures.save_film(film, gif, columns=columns)

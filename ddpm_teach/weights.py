@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_teach import nets
+from ddpm_teach.denoise import from_eps, from_v, from_x0
 from ddpm_teach.files import read_tensors, write_tensors
 from ddpm_teach.paths import course_path
 from ddpm_teach.schedule import Schedule
 
 NAMES = ("sprites",)
+READERS = {"eps": from_eps, "x0": from_x0, "v": from_v}  # what a network predicts, and what reads it
 
 
 @dataclass(frozen=True, eq=False)

@@ -320,7 +320,8 @@ CASES = {
     ),
     # the rest
     "pad": (lambda: data.load("sprites", "test", size=8), ValueError, ["size: ", "16", "padded", "got 8"]),
-    "film": (lambda: pictures.save_gif([], "never.gif"), ValueError, ["batches: ", "at least one"]),
+    "film": (lambda: pictures.save_film([], "never.gif"), ValueError, ["frames: ", "at least one"]),
+    "film format": (lambda: pictures.save_film([], "never.mp4"), ValueError, ["path: ", ".gif or .webp", "never.mp4"]),
     "device precision": (lambda: devices.compute_dtype(torch.device("cpu"), ""), ValueError, ["precision: ", "''"]),
 }
 

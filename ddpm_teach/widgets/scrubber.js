@@ -3,24 +3,50 @@
 //     const film = mount(element, data, {index, onchange})      what stood in the element goes
 //     film.show(i)   film.play()   film.stop()
 //
-// data  {size: [w, h], count, columns, scale, fps, labels: [text of frame i], panels: [...], curve: {...} or null}
+// data  {size: [w, h], count, columns, scale, fps, panels: [...], ...words}, or variants: [words] to choose one from
+// words {name, labels: [text of frame i], curve: {...} or null, rates: [[of signal, of noise] of frame i]}
 // panel {title, empty: [frames in which it has nothing to show], ...source}; `painters` says which sources there are
 // curve {title, ends: [left, right], line: [[x, y]], at: [[x, y or null] of frame i]}, x and y from 0 to 1
 
-// A painter promises paint(ctx, i, cell): it draws frame i, cell(k) being where picture k of the batch has its corner.
+// A painter promises paint(ctx, i, cell, words): it draws frame i, cell(k) being where picture k has its corner.
+async function bitmap(src) {
+  const image = new Image();
+  image.src = src;
+  await image.decode();
+  return createImageBitmap(image, {colorSpaceConversion: 'none'});  // an <img> may be decoded anew at any drawing
+}
+
 const painters = {
-  // One PNG that holds all frames, `across` in a row, each the batch as a grid of its own without gaps.
+  // One PNG that holds all frames, `across` in a row, each the batch as a grid of its own without gaps. Where the film
+  // is shorter than the slider, `at` says which of its frames belongs to frame i.
   async src(panel, {size: [w, h], count, columns}) {
-    const image = new Image();
-    image.src = panel.src;
-    await image.decode();
-    const sheet = await createImageBitmap(image);  // an <img> may be decoded anew at any drawing
-    const width = w * columns, height = h * Math.ceil(count / columns);
-    return (ctx, i, cell) => {
+    const sheet = await bitmap(panel.src), width = w * columns, height = h * Math.ceil(count / columns);
+    return (ctx, frame, cell) => {
+      const i = panel.at ? panel.at[frame] : frame;
       const left = i % panel.across * width, top = Math.floor(i / panel.across) * height;
       for (let k = 0; k < count; k++) {
         const x = left + k % columns * w, y = top + Math.floor(k / columns) * h;
         ctx.drawImage(sheet, x, y, w, h, ...cell(k), w, h);
+      }
+    };
+  },
+  // The forward process, computed here: x_t = rate of signal · x₀ + rate of noise · ε. The batch is a column in both PNGs;
+  // a level v of x₀ means 2v / 255 - 1, of ε `reach` times that.
+  async mix(panel, {size: [w, h], count}) {
+    const [x0, eps] = await Promise.all([panel.mix.x0, panel.mix.eps].map(async src => {
+      const canvas = make('canvas', {width: w, height: h * count}), ctx = canvas.getContext('2d');
+      ctx.drawImage(await bitmap(src), 0, 0);
+      return Float32Array.from(ctx.getImageData(0, 0, w, h * count).data, v => 2 * v / 255 - 1);
+    }));
+    const picture = new ImageData(w, h), size = 4 * w * h;
+    return (ctx, i, cell, {rates}) => {
+      const [signal, noise] = rates[i];
+      for (let k = 0; k < count; k++) {
+        for (let j = 0; j < size; j++) {
+          const x = signal * x0[k * size + j] + noise * panel.mix.reach * eps[k * size + j];
+          picture.data[j] = j % 4 === 3 ? 255 : 127.5 * (x + 1);  // the array rounds, and clamps to 0…255
+        }
+        ctx.putImageData(picture, ...cell(k));
       }
     };
   },
@@ -46,12 +72,12 @@ function makePanel(panel, data) {
   return {
     node,
     ready: painters[source](panel, data).then(painter => { paint = painter; }),
-    show(i) {
+    show(i, words) {
       const none = empty.has(i);
       node.classList.toggle('empty', none);
       if (none) ctx.clearRect(0, 0, canvas.width, canvas.height);
-      else paint(ctx, i, cell);
-      canvas.setAttribute('aria-label', `${panel.title}, ${none ? 'no estimate yet' : data.labels[i]}`);
+      else paint(ctx, i, cell, words);
+      canvas.setAttribute('aria-label', `${panel.title}, ${none ? 'no estimate yet' : words.labels[i]}`);
     },
     // A picture's pixel is a whole number of the screen's pixels, as many as `room` allows.
     fit(room) {
@@ -86,8 +112,9 @@ function makeCurve({title, ends, line, at}, show) {
 }
 
 function mount(element, data, {index = 0, onchange} = {}) {
-  const last = data.labels.length - 1, speeds = [1, 2, 4, 0.5];
-  let now, timer = null, speed = 1, loop = false;
+  const variants = data.variants || [data], speeds = [1, 2, 4, 0.5];
+  let words = variants[0], now, timer = null, speed = 1, loop = false;
+  const last = words.labels.length - 1;
 
   // JupyterLab's command mode takes the arrow keys, unless the focused element itself says no.
   const own = {'data-lm-suppress-shortcuts': 'true', ...last ? {} : {disabled: ''}};
@@ -95,23 +122,33 @@ function mount(element, data, {index = 0, onchange} = {}) {
   const playing = button('▶', 'play'), quick = button('1×', 'speed 1×'), again = button('↻', 'loop');
   again.setAttribute('aria-pressed', 'false');
   const slider = make('input', {type: 'range', min: 0, max: last, step: 1, 'aria-label': 'frame', ...own});
-  const label = make('div', {class: 'label'});
+  const label = make('div', {class: 'now'});
   const panels = data.panels.map(panel => makePanel(panel, data));
   const jump = i => { stop(); show(i); };
-  const curve = data.curve && makeCurve(data.curve, jump);
+  const curves = variants.map(variant => variant.curve && makeCurve(variant.curve, jump));
+  const choice = make('select', {'aria-label': 'which schedule', 'data-lm-suppress-shortcuts': 'true'},
+    ...variants.map(variant => make('option', {}, variant.name || '')));
+  const controls = make('div', {class: 'controls'}, playing, slider, quick, again);
   const root = make('div', {class: 'ddpm-scrub', role: 'group', 'aria-label': 'film of a diffusion walk'},
-    make('div', {class: 'panels'}, ...panels.map(panel => panel.node)), label,
-    make('div', {class: 'controls'}, playing, slider, quick, again, ...curve ? curve.nodes : []));
+    ...variants.length > 1 ? [make('label', {class: 'choice'}, 'schedule ', choice)] : [],
+    make('div', {class: 'panels'}, ...panels.map(panel => panel.node)), label, controls);
+  let curve;
 
   function show(i) {
     now = Math.max(0, Math.min(last, i));
     slider.value = now;
-    for (const panel of panels) panel.show(now);
+    for (const panel of panels) panel.show(now, words);
     if (curve) curve.show(now);
-    label.textContent = data.labels[now];
-    slider.setAttribute('aria-valuetext', `${data.labels[now]}, frame ${now + 1} of ${last + 1}`);
+    label.textContent = words.labels[now];
+    slider.setAttribute('aria-valuetext', `${words.labels[now]}, frame ${now + 1} of ${last + 1}`);
     root.dataset.index = now;
     if (onchange) onchange(now);
+  }
+  function use(k) {
+    words = variants[k];
+    if (curve) curve.nodes.forEach(node => node.remove());
+    curve = curves[k];
+    if (curve) controls.append(...curve.nodes);
   }
   function face(text, name) {
     playing.textContent = text;
@@ -144,8 +181,9 @@ function mount(element, data, {index = 0, onchange} = {}) {
   });
   again.addEventListener('click', () => again.setAttribute('aria-pressed', loop = !loop));
   slider.addEventListener('input', () => jump(+slider.value));
+  choice.addEventListener('change', () => { use(choice.selectedIndex); show(now); });
   root.addEventListener('keydown', event => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target === choice) return;
     const keys = {
       ArrowRight: now + 1, ArrowUp: now + 1, ArrowLeft: now - 1, ArrowDown: now - 1,
       PageUp: now + 10, PageDown: now - 10, Home: 0, End: last,
@@ -157,6 +195,7 @@ function mount(element, data, {index = 0, onchange} = {}) {
     event.stopPropagation();  // the classic notebook listens further up
   });
 
+  use(0);
   element.replaceChildren(root);
   const fit = () => panels.forEach(panel => panel.fit(element.clientWidth - 8));
   fit();

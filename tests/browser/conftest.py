@@ -24,46 +24,23 @@ SETTINGS = {
 }
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "browser: needs Chromium (on PATH, or named by the variable CHROMIUM)")
+class Server:
+    """A Jupyter server on a free port of the loopback address, with settings and files of its own."""
 
-
-class Lab:
-    """A JupyterLab server with settings and files of its own."""
-
-    def __init__(self, home: Path):
+    def __init__(self, home: Path, python: str, options: list[str]):
         self.root, self.token = home / "root", secrets.token_hex(16)
-        for folder in (self.root, home / "app"):
-            folder.mkdir(parents=True)
-        (home / "app/overrides.json").write_text(json.dumps(SETTINGS))
+        self.root.mkdir(parents=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
         env |= {name: str(home / name) for name in (*folders, "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR")}
-        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-        with open(home / "lab.log", "wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "jupyterlab",
-                    "--no-browser",
-                    "--allow-root",
-                    "--expose-app-in-browser",
-                    "--ServerApp.ip=127.0.0.1",
-                    f"--ServerApp.port={port}",
-                    "--ServerApp.port_retries=0",
-                    f"--IdentityProvider.token={self.token}",
-                    f"--ServerApp.root_dir={self.root}",
-                    f"--LabApp.app_settings_dir={home / 'app'}",
-                    "--LabApp.extension_manager=readonly",
-                ],
-                env=env,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        env["PATH"] = f"{Path(python).parent}{os.pathsep}{env['PATH']}"
+        known = {"port": port, "token": self.token, "root": self.root, "home": home}
+        with open(home / "server.log", "wb") as log:
+            command = [python, "-m", *(option.format(**known) for option in options), "--no-browser", "--allow-root"]
+            self.process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
         self.url = f"http://127.0.0.1:{port}"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         deadline = time.monotonic() + 120
@@ -74,7 +51,7 @@ class Lab:
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     self.close()
-                    raise RuntimeError((home / "lab.log").read_text()[-2000:]) from None
+                    raise RuntimeError((home / "server.log").read_text()[-2000:]) from None
                 time.sleep(0.1)
 
     def close(self):
@@ -83,6 +60,18 @@ class Lab:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+
+class Lab(Server):
+    """JupyterLab."""
+
+    def __init__(self, home: Path):
+        (home / "app").mkdir(parents=True)
+        (home / "app/overrides.json").write_text(json.dumps(SETTINGS))
+        options = ["jupyterlab", "--expose-app-in-browser", "--LabApp.extension_manager=readonly"]
+        options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+        options += ["--IdentityProvider.token={token}", "--ServerApp.root_dir={root}"]
+        super().__init__(home, sys.executable, [*options, "--LabApp.app_settings_dir={home}/app"])
 
     def open(self, page, notebook, name="lesson.ipynb"):
         """The page with the notebook alone in it, its kernel started."""
@@ -146,3 +135,19 @@ def new_page(chromium):
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def check_playground(page, seed):
+    """The still has given way to the widget; moving the seed's slider by a key makes another film of it."""
+    films = ".jupyter-widgets .ddpm-scrub[data-ready]"
+    film = page.locator(films).first
+    film.wait_for()
+    assert page.locator(".ddpm-scrub:visible").count() == 1
+    before = film.locator("canvas").first.evaluate("canvas => canvas.toDataURL()")
+    seed.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "([films, before]) => document.querySelector(films)?.querySelector('canvas').toDataURL() !== before",
+        arg=[films, before],
+    )
+    assert film.get_attribute("data-index") == "3"  # it stays where it was: at the end

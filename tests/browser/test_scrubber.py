@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import ddpm_teach as ddpm
-from ddpm_teach.widgets import scrub
+from ddpm_teach.widgets import compare, forward, scrub
+from tests.browser.conftest import check_playground
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +90,7 @@ def pixels(root):
 
 
 def label(root):
-    return root.locator(".label").text_content()
+    return root.locator(".now").text_content()
 
 
 def check_keys(root):
@@ -202,3 +203,92 @@ def test_jupyterlab(lab, new_page, bundle):
         assert sent == [], "a film needs neither kernel nor server"
     finally:
         lab.shut_down(page)
+
+
+PLAYGROUND = """
+import ddpm_teach
+from ddpm_teach.widgets import playground
+playground(ddpm_teach.load_pretrained("sprites"), n=2, steps=3)
+"""
+
+
+def test_the_playground_in_jupyterlab_and_what_stays_without_a_kernel(lab, new_page, tmp_path):
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    cell = nbformat.v4.new_code_cell(PLAYGROUND)
+    page = new_page()
+    lab.open(page, nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), "playground.ipynb")
+    try:
+        lab.run_all(page)
+        check_playground(page, page.locator(".widget-hslider .noUi-handle").nth(2))  # steps, η, seed
+        page.evaluate("async () => await jupyterapp.commands.execute('docmanager:save')")
+    finally:
+        lab.shut_down(page)
+
+    # The page that nbconvert makes has no kernel, and no network to fetch the widgets' own code from.
+    exporter = pytest.importorskip("nbconvert").HTMLExporter()
+    saved = nbformat.read(lab.root / "playground.ipynb", as_version=4)
+    (tmp_path / "page.html").write_text(exporter.from_notebook_node(saved)[0], encoding="utf-8")
+    page = new_page()
+    page.route(re.compile("^(?!file:|data:|blob:)"), lambda route: route.abort())
+    page.goto((tmp_path / "page.html").as_uri())
+    root = film(page)
+    first = pixels(root)
+    root.locator("input").press("End")
+    assert pixels(root) != first
+
+
+@pytest.fixture
+def open_film(new_page, tmp_path):
+    """Opens a film alone on a page."""
+
+    def opened(scrubber, **options):
+        (tmp_path / "film.html").write_text("<!doctype html><meta charset=utf-8>" + scrubber.html(), encoding="utf-8")
+        page = new_page(**options)
+        page.goto((tmp_path / "film.html").as_uri())
+        return film(page)
+
+    return opened
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_browser_mixes_what_add_noise_mixes(open_film, channels):
+    """Picture by picture and level by level, with both schedules, against the package's own arithmetic."""
+    x0 = ddpm.load("sprites").pictures(slice(0, 3))[:, :channels]
+    schedules = {"linear": ddpm.linear(), "cosine": ddpm.cosine()}
+    root = open_film(forward(x0, schedules, seed=5, frames=5, columns=2))
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(5))
+    slider = root.locator("input")
+    for name, schedule in schedules.items():
+        root.locator("select").select_option(name)
+        slider.press("Home")
+        for i in range(5):
+            t = 250 * i
+            assert label(root).startswith(f"t = {t} · ")
+            seen = root.locator("canvas").evaluate(
+                "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+            )
+            seen = torch.tensor(seen).reshape(2 * 17 - 1, 2 * 17 - 1, 4)
+            mixed = (ddpm.add_noise(schedule, x0, t, eps).clamp(-1, 1) + 1) * 127.5
+            for k in range(3):
+                top, left = k // 2 * 17, k % 2 * 17
+                shown = seen[top : top + 16, left : left + 16, :channels].movedim(-1, 0)
+                assert (shown - mixed[k]).abs().max() <= 2.6, (name, t)  # ε has 256 levels between -4 and 4
+            slider.press("ArrowRight")
+
+
+def test_two_walks_move_under_one_slider(open_film):
+    def walk(times, offset):
+        return [ddpm.Frame(t, torch.full((1, 1, 4, 4), t / 500 - 1 + offset)) for t in times]
+
+    root = open_film(compare({"fine": walk(range(1000, -1, -100), 0), "coarse": walk([1000, 500, 0], -0.1)}))
+    slider = root.locator("input")
+    captions = root.locator("figcaption").all_text_contents()
+    assert captions == ["fine", "coarse"]
+    values = "c => c.getContext('2d').getImageData(0, 0, 1, 1).data[0]"
+    for i, coarse in enumerate([1000] * 3 + [500] * 5 + [0] * 3):
+        t = 1000 - 100 * i
+        assert label(root) == (f"t = {t}" if t == coarse else f"t = {t}, {coarse}")
+        one, other = (canvas.evaluate(values) for canvas in root.locator("canvas").all())
+        assert one == pytest.approx(t / 500 * 127.5, abs=4)  # of 64 colours
+        assert other == pytest.approx(max(0, coarse / 500 - 0.1) * 127.5, abs=4)
+        slider.press("ArrowRight")

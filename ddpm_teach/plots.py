@@ -1,0 +1,169 @@
+"""Figures of the course. Each function returns a matplotlib Figure in the course's one style, and never shows it.
+
+In a notebook the figure is the cell's last value; `figure.savefig(path)` writes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ddpm_teach.forward import add_noise
+from ddpm_teach.kinds import Frame
+from ddpm_teach.pictures import tile
+from ddpm_teach.schedule import Schedule
+
+STYLE: dict[str, Any] = {
+    "figure.dpi": 96,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.prop_cycle": plt.cycler(
+        color=["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]
+    ),  # Okabe-Ito
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "image.interpolation": "nearest",
+}
+
+
+def _figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.0, 3.2)) -> tuple[Figure, Any]:
+    """A figure that pyplot has forgotten, so that a notebook shows it once, where it is returned."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    plt.close(figure)
+    return figure, axes
+
+
+def _picture(axes: Axes, x: Tensor, columns: int | None, title: str = "") -> None:
+    pixels = tile(x, columns)
+    axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
+    axes.set_axis_off()
+    axes.set_title(title)
+
+
+@plt.rc_context(STYLE)
+def image_grid(x: Float[Tensor, "b c h w"], columns: int | None = None, titles: Sequence[str] | None = None) -> Figure:
+    """All pictures of a batch, row by row; with titles, one over each.
+
+    Args:
+        columns: pictures in a row; about as many as rows unless given.
+        titles: as many as pictures.
+
+    Raises:
+        ValueError: for another number of titles, or no picture.
+    """
+    if len(x) == 0:
+        raise ValueError("x: expected at least one picture, got none")
+    if titles is None:
+        columns = min(columns or math.ceil(math.sqrt(len(x))), len(x))
+        rows = math.ceil(len(x) / columns)
+        figure, axes = _figure(size=(6.0, 6.0 * rows * x.shape[2] / (columns * x.shape[3])))
+        _picture(axes[0, 0], x, columns)
+        return figure
+    if len(titles) != len(x):
+        raise ValueError(f"titles: expected {len(x)}, one for each picture, got {len(titles)}")
+    columns = min(columns or 8, len(x))
+    rows = math.ceil(len(x) / columns)
+    figure, axes = _figure(rows, columns, (1.2 * columns, 1.45 * rows))
+    for place in axes.flat:
+        place.set_axis_off()
+    for place, picture, title in zip(axes.flat, x, titles, strict=False):
+        _picture(place, picture[None], 1, title)
+    return figure
+
+
+@plt.rc_context(STYLE)
+def forward_strip(
+    schedule: Schedule,
+    x0: Float[Tensor, "b c h w"],
+    shares: Sequence[float] = (0, 0.25, 0.5, 0.75, 1),
+    seed: int = 0,
+) -> Figure:
+    """The forward process, a row for each picture: x_t at these shares of T, with one ε. Lesson 01."""
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
+    figure, axes = _figure(1, len(shares), (1.6 * len(shares), 0.35 + 1.6 * len(x0) * x0.shape[2] / x0.shape[3]))
+    for place, share in zip(axes[0], shares, strict=True):
+        t = round(share * schedule.T)
+        _picture(place, add_noise(schedule, x0, t, eps), 1, f"{share:.0%}: t = {t}")
+    return figure
+
+
+@plt.rc_context(STYLE)
+def schedule_curves(schedules: Mapping[str, Schedule]) -> Figure:
+    """ᾱ and the signal-to-noise ratio by time, a line for each schedule. Lesson 01."""
+    figure, axes = _figure(1, 2, (8.0, 3.0))
+    for name, schedule in schedules.items():
+        times = torch.arange(1, schedule.T + 1)
+        axes[0, 0].plot(times, schedule.alpha_bar[1:], label=name)
+        axes[0, 1].plot(times, 10 / math.log(10) * schedule.log_snr[1:], label=name)
+    axes[0, 0].set(xlabel="t", ylabel="ᾱ", title="share of the signal's variance")
+    axes[0, 1].set(xlabel="t", ylabel="SNR in dB", title="signal to noise")
+    axes[0, 0].legend()
+    return figure
+
+
+@plt.rc_context(STYLE)
+def loss_curve(runs: Mapping[str, Sequence[tuple[int, float]]], smoothing: float = 0.8) -> Figure:
+    """Losses by step on a logarithmic scale, a colour for each run: every value faint, their running mean strong.
+
+    Args:
+        runs: name → (step, loss) in order.
+        smoothing: the weight that the running mean gives to its past.
+    """
+    figure, axes = _figure()
+    for name, points in runs.items():
+        steps, losses = zip(*points, strict=True)
+        means, weight, mean = [], 0.0, 0.0
+        for loss in losses:  # divided by the weights so far, so that it doesn't start at 0
+            weight, mean = smoothing * weight + 1, smoothing * mean + loss
+            means.append(mean / weight)
+        (line,) = axes[0, 0].plot(steps, losses, alpha=0.25, linewidth=1)
+        axes[0, 0].plot(steps, means, color=line.get_color(), label=name)
+    axes[0, 0].set(xlabel="step", ylabel="loss", yscale="log")
+    axes[0, 0].legend()
+    return figure
+
+
+@plt.rc_context(STYLE)
+def loss_by_time(t: Int[Tensor, " n"], losses: Float[Tensor, " n"], T: int, bins: int = 20) -> Figure:
+    """The mean loss of pictures by their time, in equal bins over 1…T, with standard errors. Lesson 03."""
+    index = ((t.cpu() - 1) * bins / T).long()
+    losses, centres = losses.detach().float().cpu(), (torch.arange(bins) + 0.5) * T / bins
+    found = [(centre, losses[index == i]) for i, centre in enumerate(centres.tolist()) if (index == i).any()]
+    means = [values.mean().item() for _, values in found]
+    errors = [values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan for _, values in found]
+    figure, axes = _figure()
+    axes[0, 0].errorbar([centre for centre, _ in found], means, errors, fmt="o-", markersize=4, capsize=2)
+    axes[0, 0].set(xlabel="t", ylabel="loss", yscale="log", xlim=(0, T))
+    return figure
+
+
+@plt.rc_context(STYLE)
+def trajectory_strip(frames: Iterable[Frame], n: int = 8, columns: int | None = None) -> Figure:
+    """n frames of a walk, evenly chosen, the first and the last among them: x above, its x̂_0 below. Lesson 04."""
+    frames = list(frames)
+    if not frames:
+        raise ValueError("frames: expected at least one frame, got none; was the walk already used up?")
+    chosen = [frames[round(i)] for i in torch.linspace(0, len(frames) - 1, min(n, len(frames))).tolist()]
+    rows = 2 if any(frame.x0 is not None for frame in chosen) else 1
+    height, width = tile(frames[0].x, columns).shape[:2]
+    figure, axes = _figure(rows, len(chosen), (1.2 * len(chosen), rows * (0.25 + 1.2 * height / width)))
+    for place in axes.flat:
+        place.set_axis_off()
+    for i, frame in enumerate(chosen):
+        _picture(axes[0, i], frame.x, columns, f"t = {frame.t}")
+        if frame.x0 is not None:
+            _picture(axes[1, i], frame.x0, columns, "x̂₀")
+    return figure

@@ -1,0 +1,223 @@
+"""How a film is packed: all frames of a panel are one PNG, a sheet that scrubber.js cuts up, in few chosen colours.
+
+51 frames of eight sprites in two panels take a tenth of a megabyte.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ddpm_teach.pictures import tile, to_image, to_png
+
+LIGHT, GREY, INK = (250, 250, 250), (110, 110, 110), (40, 40, 40)
+SCRIPT, STYLE = (resources.files(__package__).joinpath(f"scrubber.{kind}").read_text("utf-8") for kind in ("js", "css"))
+
+
+@dataclass(frozen=True, eq=False)
+class Scrubber:
+    """A film of frames as a notebook output: live HTML, a PNG still, and one line of text. Made by `scrub`.
+
+    Attributes:
+        data: what scrubber.js's `mount` shows: JSON, the same for the same frames.
+        still: PNG, evenly chosen frames from left to right, a row for each panel.
+        summary: the line of text.
+    """
+
+    data: dict[str, Any]
+    still: bytes
+    summary: str
+
+    def __repr__(self) -> str:
+        return self.summary
+
+    @property
+    def json(self) -> str:
+        """The data as a script may hold it."""
+        return json.dumps(self.data, ensure_ascii=False).replace("<", "\\u003c")
+
+    @property
+    def name(self) -> str:
+        """A name that only films with the same data have."""
+        return f"ddpm-film-{hashlib.sha256(self.json.encode()).hexdigest()[:12]}"
+
+    def html(self) -> str:
+        """The film without a kernel or a network: the still, and the script that replaces it."""
+        data, name = self.json, self.name
+        # By class, not by id: the same output may stand on a page twice, and whichever script runs first mounts both.
+        return (
+            f'<div class="{name}"><img alt="{html.escape(self.summary)}" src="{data_url(self.still)}"></div>\n'
+            f"<style>\n{STYLE}</style>\n<script>(() => {{\n{SCRIPT}\n"
+            f'for (const element of document.querySelectorAll(".{name}:not([data-on])")) {{\n'
+            f"  element.dataset.on = 1;\n  mount(element, {data});\n}}\n}})();</script>"
+        )
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/html": self.html(), "image/png": _base64(self.still), "text/plain": self.summary}
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A heading, the pictures in [-1, 1] under it, and which of them each position of the slider shows."""
+
+    title: str
+    film: list[Tensor | None]
+    at: Sequence[int]
+
+
+def make(
+    panels: Sequence[Panel],
+    like: Tensor,
+    times: Sequence[int],
+    labels: list[str],
+    curve: dict[str, Any] | None,
+    columns: int | None,
+    scale: int | None,
+    fps: float,
+) -> Scrubber:
+    """The film of panels; `like` is a picture of theirs, for the case that none has anything to show."""
+    count, channels, height, width = check_pictures([like, *(x for panel in panels for x in panel.film)])
+    columns = min(columns or few_columns(count), count)
+    empty = torch.full((count, channels, height, width), 0.8)
+    grids = [np.stack([tile(empty if x is None else x, columns, gap=0) for x in panel.film]) for panel in panels]
+    palette = _palette(grids)
+    sheets = [_sheet(grid) for grid in grids]
+    data = {
+        **geometry(width, height, count, columns, scale, fps),
+        "labels": labels,
+        "panels": [
+            {
+                "title": panel.title,
+                "src": data_url(_png(_rgb(sheet), palette)),
+                "across": sheet.shape[1] // (columns * width),
+                "empty": [i for i, k in enumerate(panel.at) if panel.film[k] is None],
+            }
+            | ({} if panel.at == range(len(times)) else {"at": list(panel.at)})
+            for panel, sheet in zip(panels, sheets, strict=True)
+        ],
+        "curve": curve,
+    }
+    chosen = evenly(len(times), width)
+    rows = [
+        (panel.title, [(grid[panel.at[i]], panel.film[panel.at[i]] is None) for i in chosen])
+        for panel, grid in zip(panels, grids, strict=True)
+    ]
+    what = f"{many(len(panels), 'panel')} of {many(count, 'picture')} {width}×{height}"
+    still = strip([times[i] for i in chosen], rows)
+    return Scrubber(data, still, f"Scrubber({many(len(times), 'frame')}, {span(times)}, {what})")
+
+
+def geometry(width: int, height: int, count: int, columns: int, scale: int | None, fps: float) -> dict[str, Any]:
+    """What scrubber.js must know of the pictures' arrangement."""
+    scale = scale or max(1, 272 // (columns * (width + 1)))
+    return {"size": [width, height], "count": count, "columns": columns, "scale": scale, "fps": fps}
+
+
+def check_pictures(pictures: Iterable[Tensor | None]) -> tuple[int, ...]:
+    """The one shape that all of them have."""
+    shapes = sorted({tuple(x.shape) for x in pictures if x is not None})
+    if len(shapes) > 1 or len(shapes[0]) != 4 or shapes[0][1] not in (1, 3) or 0 in shapes[0]:
+        found = ", ".join(map(str, shapes))
+        raise ValueError(f"frames: expected pictures (b, 1 or 3, h, w), all of one shape, got {found}")
+    return shapes[0]
+
+
+def few_columns(count: int) -> int:
+    """About as many as rows, and such that the last row is full where that can be."""
+    side = math.ceil(math.sqrt(count))
+    return next((k for k in range(side, 2 * side) if count % k == 0), side)
+
+
+def _sheet(grids: np.ndarray) -> np.ndarray:
+    """(n, h, w, c) as one picture, row by row, about as wide as high, since browsers limit both."""
+    n, h, w, c = grids.shape
+    across = min(n, max(1, round(math.sqrt(n * h / w))))
+    down = math.ceil(n / across)
+    sheet = np.pad(grids, ((0, down * across - n), (0, 0), (0, 0), (0, 0)))
+    return sheet.reshape(down, across, h, w, c).swapaxes(1, 2).reshape(down * h, across * w, c)
+
+
+def _palette(grids: Iterable[np.ndarray]) -> Image.Image:
+    """64 colours for all panels, so that pictures which are equal look so. The last frame, looked at longest, has a say
+    twice as large as all frames together."""
+    films = np.concatenate([grid.reshape(-1, grid.shape[-1]) for grid in grids])
+    ends = np.concatenate([grid[-1].reshape(-1, grid.shape[-1]) for grid in grids])
+    few = films[:: math.ceil(len(films) / 8000)]  # a choice from all pixels would take half a second
+    sample = np.concatenate([few, np.resize(ends, (16000, ends.shape[-1]))])
+    return _rgb(sample[None]).quantize(64)
+
+
+def _png(image: Image.Image, palette: Image.Image) -> bytes:
+    """In few colours: nothing else makes noise smaller."""
+    data = io.BytesIO()
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(data, "PNG", compress_level=9)
+    return data.getvalue()
+
+
+def _rgb(pixels: np.ndarray, scale: int = 1) -> Image.Image:
+    return to_image(pixels, scale).convert("RGB")
+
+
+def column(x: Tensor) -> str:
+    """A batch in [-1, 1] as the URL of a PNG, one picture under the other, every level kept."""
+    return data_url(to_png(to_image(tile(x, columns=1, gap=0), scale=1)))
+
+
+def evenly(n: int, width: int) -> list[int]:
+    """As many of n positions as a still of pictures this wide has room for, the first and the last among them."""
+    scale = max(1, round(112 / width))
+    return np.linspace(0, n - 1, min(n, max(2, 780 // (width * scale + 8)))).round().astype(int).tolist()
+
+
+def strip(times: Sequence[int], rows: list[tuple[str, list[tuple[np.ndarray, bool]]]]) -> bytes:
+    """A row for each title: grids (h, w, c), and whether there was nothing to show.
+
+    On its own light ground, so that its words are readable on a dark page too.
+    """
+    h, w = rows[0][1][0][0].shape[:2]
+    scale = max(1, round(112 / w))
+    h, w = h * scale, w * scale
+    strip = Image.new("RGB", (8 + len(times) * (w + 8), 24 + len(rows) * (h + 24)), LIGHT)
+    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(13)
+    for top, (title, grids) in zip(range(24, strip.height, h + 24), rows, strict=True):
+        draw.text((8, top + 1), _plain(title), GREY, font)
+        for left, t, (grid, none) in zip(range(8, strip.width, w + 8), times, grids, strict=True):
+            draw.text((left, 4), f"t = {t}", INK, font)
+            strip.paste(_rgb(grid, scale), (left, top + 20))
+            if none:
+                draw.text((left + w / 2, top + 20 + h / 2), "none yet", GREY, font, "mm")
+    return _png(strip, strip.quantize(64))
+
+
+def _plain(title: str) -> str:
+    """The words of a title: the still's font has no x̂₀."""
+    return title.rpartition(" · ")[2]
+
+
+def span(times: Sequence[int]) -> str:
+    return f"t = {times[0]}" + f"…{times[-1]}" * (len(times) > 1)
+
+
+def many(count: int, noun: str) -> str:
+    return f"{count} {noun}" + "s" * (count != 1)
+
+
+def _base64(png: bytes) -> str:
+    return base64.b64encode(png).decode()
+
+
+def data_url(png: bytes) -> str:
+    return f"data:image/png;base64,{_base64(png)}"
