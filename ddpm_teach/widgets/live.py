@@ -78,7 +78,8 @@ class Playground:
         )
         self.scrubber: Scrubber = scrub(self.frames(self.settings()), model.schedule)
         self.film = Film(data=self.scrubber.data, stands_in=f"{self.scrubber.name}-still")
-        self.box = ipywidgets.VBox([ipywidgets.HBox(_columns(self.controls)), self.progress, self.message, self.film])
+        columns = ipywidgets.HBox(_columns(self.controls), layout={"flex_flow": "row wrap"})  # one on a phone
+        self.box = ipywidgets.VBox([columns, self.progress, self.message, self.film])
         self._latest = Latest(self._work, self._failed)
         for control in self.controls.values():
             control.observe(lambda _: self._latest.ask(self.settings()), "value")
@@ -187,7 +188,7 @@ def playground(model: Pretrained, *, n: int = 8, steps: int = 20) -> Playground:
 
 
 def _controls(steps: int, classes: tuple[str, ...]) -> dict[str, ipywidgets.Widget]:
-    style = {"style": {"description_width": "90px"}, "layout": {"width": "320px"}}
+    style = {"style": {"description_width": "90px"}, "layout": {"width": "320px", "max_width": "100%"}}
 
     def slider(kind: type, value: float, low: float, high: float, step: float, name: str) -> ipywidgets.Widget:
         numbers = {"value": value, "min": low, "max": high, "step": step}

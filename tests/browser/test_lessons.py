@@ -1,0 +1,64 @@
+"""The lessons in real programs: run in JupyterLab from top to bottom, and as exported pages without kernel or network.
+
+A plain run takes lesson 00 and the newest one; `-m browser` takes all.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.browser
+
+LESSONS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+PIXELS = "root => [...root.querySelectorAll('canvas')].map(canvas => canvas.toDataURL()).join()"
+
+
+def choose(lesson: Path) -> object:
+    plain = lesson in (LESSONS[0], LESSONS[-1])
+    return pytest.param(lesson, id=lesson.stem, marks=[] if plain else [pytest.mark.slow])
+
+
+every_lesson = pytest.mark.parametrize("lesson", [choose(lesson) for lesson in LESSONS])
+
+
+def move_all(page) -> None:
+    """Each scrubber changes its pixels on an arrow key, and has the same ones again when it is moved back."""
+    page.locator(".ddpm-scrub[data-ready]").first.wait_for()
+    for root in page.locator(".ddpm-scrub[data-ready]:visible").all():
+        root.scroll_into_view_if_needed()
+        slider = root.locator("input")
+        slider.focus()
+        slider.press("Home")
+        seen = [root.evaluate(PIXELS)]
+        for _ in range(3):
+            slider.press("ArrowRight")
+            seen.append(root.evaluate(PIXELS))
+        assert len(set(seen)) == 4
+        for before in reversed(seen[:-1]):
+            slider.press("ArrowLeft")
+            assert root.evaluate(PIXELS) == before
+
+
+@every_lesson
+def test_restart_and_run_all_in_jupyterlab(lab, new_page, lesson):
+    page = new_page()
+    lab.open(page, nbformat.read(lesson, as_version=4), lesson.name)
+    try:
+        lab.run_all(page)
+        move_all(page)
+    finally:
+        lab.shut_down(page)
+
+
+@every_lesson
+def test_exported_page_without_network(new_page, lesson, tmp_path):
+    exporter = pytest.importorskip("nbconvert").HTMLExporter()
+    (tmp_path / "lesson.html").write_text(exporter.from_filename(str(lesson))[0], encoding="utf-8")
+    page = new_page()
+    page.route(re.compile("^(?!file:|data:|blob:)"), lambda route: route.abort())
+    page.goto((tmp_path / "lesson.html").as_uri())
+    move_all(page)
