@@ -13,6 +13,7 @@ benchmarks/results/train.csv and train_losses.csv.
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 import datetime
 import itertools
@@ -150,19 +151,15 @@ def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int =
     images, held_out, found = pictures_of(case), pictures_of(case, "test"), {"plain": [], "ours": []}
     for seed in range(seeds):
         torch.manual_seed(seed)
-        net = case.build()
-        ours = our_run(net, images, device, seed)
-        plain = our_run(case.build(), images, device)  # only holds the network, for validation_loss
-        plain.net.load_state_dict(net.state_dict())
-        for loop in (
-            train(ours, images.to(device), batch_size=case.batch_size),
-            plain_loop(plain.net, images, case.batch_size, device),
-        ):
+        plain_net, our_net = (net := case.build()).to(device), copy.deepcopy(net).to(device)
+        plain = plain_loop(plain_net, images, case.batch_size, device)
+        run = our_run(our_net, images, device, seed)
+        ours = train(run, images.to(device), batch_size=case.batch_size)
+        for name_of, loop, net in (("plain", plain, plain_net), ("ours", ours, our_net)):
             for _ in itertools.islice(loop, steps):
                 pass
-        for key, state in (("plain", plain), ("ours", ours)):
-            state.ema.module.load_state_dict(state.net.state_dict())  # the weights themselves, not their average
-            found[key].append(validation_loss(state, held_out, n=4096))
+            # The weights themselves, not our average of them, which after so few steps would be the better ones.
+            found[name_of].append(validation_loss(net, run.schedule, held_out, n=4096, precision="float32"))
     plain, ours = (statistics.mean(values) for values in found.values())
     return {
         "date": datetime.date.today().isoformat(),

@@ -10,15 +10,17 @@ from ddpm_teach.nets import Classifier
 from ddpm_teach.paths import course_path
 from ddpm_teach.weights import load_weights
 
+CLASSIFIERS = ("sprites", "mnist")
+
 
 def load_classifier(name: str) -> Classifier:
-    """The classifier that comes with the course, by its data set's name: "sprites".
+    """A classifier that comes with the course, by its data set's name: "sprites" or "mnist" (28×28).
 
     Raises:
         ValueError: for another name, or a damaged file.
     """
-    if name != "sprites":
-        raise ValueError(f'name: no classifier for {name!r}; there is one for "sprites"')
+    if name not in CLASSIFIERS:
+        raise ValueError(f"name: no classifier for {name!r}; there is one for {' and '.join(CLASSIFIERS)}")
     return load_weights(course_path(f"data/weights/{name}-classifier.safetensors"))[0]
 
 

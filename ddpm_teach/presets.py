@@ -80,17 +80,17 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "gpu": replace(sprites, steps=26_000, lr=1e-3),
     },
     "mnist": {
-        "cpu-minutes": (mnist := Preset("mnist", _LAYERNORM, steps=1_000, batch_size=128, lr=2e-3)),
-        "cpu-hour": replace(mnist, steps=10_000),
+        "cpu-minutes": (mnist := Preset("mnist", _LAYERNORM, steps=1_000, lr=3e-3)),
+        "cpu-hour": replace(mnist, steps=6_000),
         "gpu": replace(mnist, steps=30_000),
     },
     "fashion_mnist": {
         "cpu-minutes": replace(mnist, dataset="fashion_mnist"),
-        "cpu-hour": replace(mnist, dataset="fashion_mnist", steps=10_000),
+        "cpu-hour": replace(mnist, dataset="fashion_mnist", steps=6_000),
         "gpu": replace(mnist, dataset="fashion_mnist", steps=30_000),
     },
     "mnist32": {
-        "cpu-minutes": (mnist32 := Preset("mnist", _SMALL_ATTENTION, size=32, steps=500)),
+        "cpu-minutes": (mnist32 := Preset("mnist", _SMALL_ATTENTION, size=32, steps=500, batch_size=32, lr=2e-3)),
         "cpu-hour": replace(mnist32, steps=5_000),
         "gpu": replace(mnist32, net=_FULL_ATTENTION, steps=50_000, batch_size=128, lr=2e-4),
     },

@@ -81,10 +81,13 @@ def train_preset(
             _resume(folder, state)
             state.end_at(given.get("steps", state.steps), given.get("lr"))
         stream = train(state, images, **how)  # looks at its arguments now, before there is anything to save
-        if processes.rank == 0:
-            sweep(folder)
-            write_bytes(options, json.dumps({name: getattr(preset, name) for name in KEPT}, indent=1).encode())
-        return _to_the_end(state, stream, held_out, folder, preset, ends, processes)
+        try:
+            if processes.rank == 0:
+                sweep(folder)
+                write_bytes(options, json.dumps({name: getattr(preset, name) for name in KEPT}, indent=1).encode())
+            return _to_the_end(state, stream, held_out, folder, preset, ends, processes)
+        except OSError as error:
+            raise OSError(_unwritable(error, folder)) from None
     except torch.OutOfMemoryError:
         raise MemoryError(_too_large(net, images, preset, device)) from None
 
@@ -133,20 +136,23 @@ def _to_the_end(
 def _save(state: TrainState, folder: Path, held_out: ImageSet, least: float) -> float:
     """Writes the checkpoint, the best one if it is that, and a page of samples; the least validation loss so far."""
     last = folder / "last.pt"
-    try:
-        if last.exists():
-            write_bytes(folder / "previous.pt", last.read_bytes())  # good until the new one is whole
-        save_checkpoint(last, state)
-        found = validation_loss(state, held_out)
-        if found < least:
-            save_checkpoint(folder / "best.pt", state)
-            write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": found}).encode())
-        page_of_samples(state, folder / f"samples-{state.step:06}.png", n=4, steps=20)
-    except OSError as error:
-        good = f"{last} holds step {load_checkpoint(last).step}" if last.exists() else "no checkpoint was there before"
-        what = f"{error.filename or folder}: can't be written ({error.strerror or error})"
-        raise OSError(f"{what}; {good}; make room, then --resume") from None
+    if last.exists():
+        write_bytes(folder / "previous.pt", last.read_bytes())  # good until the new one is whole
+    save_checkpoint(last, state)
+    found = validation_loss(state.ema.module, state.schedule, held_out, target=state.target)
+    if found < least:
+        save_checkpoint(folder / "best.pt", state)
+        write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": found}).encode())
+    page_of_samples(state, folder / f"samples-{state.step:06}.png", n=4, steps=20)
     return min(found, least)
+
+
+def _unwritable(error: OSError, folder: Path) -> str:
+    """What couldn't be written, and what is still good."""
+    last = folder / "last.pt"
+    good = f"{last} holds step {load_checkpoint(last).step}" if last.exists() else "no checkpoint was there before"
+    what = f"{error.filename or folder}: can't be written ({error.strerror or error})"
+    return f"{what}; {good}; make room, then --resume"
 
 
 def _too_large(net: nn.Module, images: ImageSet, preset: Preset, device: torch.device) -> str:
@@ -219,10 +225,9 @@ def _seconds_per_step(net: nn.Module, images: ImageSet, **options: object) -> fl
 
 def _append(path: Path, row: tuple[int, str, str]) -> None:
     """Adds a row to the log of losses; rows of steps that a resumed run does again are dropped first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.exists() else ["step,loss,lr"]
     kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) < row[0]]
-    path.write_text("\n".join([*kept, ",".join(map(str, row))]) + "\n")
+    write_bytes(path, ("\n".join([*kept, ",".join(map(str, row))]) + "\n").encode())
 
 
 def load_model(name: str, device: torch.device) -> weights.Pretrained:

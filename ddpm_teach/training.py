@@ -277,24 +277,32 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @torch.no_grad()
-def validation_loss(state: TrainState, images: ImageSet, n: int = 1024, batch_size: int = 256, seed: int = 0) -> float:
-    """The mean squared error of the averaged network on n pictures, with times and noise fixed by `seed`. Lesson 03.
+def validation_loss(
+    net: torch.nn.Module,
+    schedule: Schedule,
+    images: ImageSet,
+    *,
+    target: str = "eps",
+    n: int = 1024,
+    batch_size: int = 256,
+    seed: int = 0,
+    precision: str = "auto",
+) -> float:
+    """The mean squared error of a network on n pictures, with times and noise fixed by `seed`. Lesson 03.
 
     Unlike the training loss it can be compared from step to step, and between runs: nothing in it is left to chance.
     """
-    net, total = state.ema.module, 0.0
-    device = next(net.parameters()).device
-    predict = devices.in_precision(net, device, "auto")
+    total, device = 0.0, next(net.parameters()).device
+    predict = devices.in_precision(net, device, precision)
     index = torch.randperm(len(images), generator=step_generator(seed, 0))[:n]
     with devices.evaluating(net):
         for k, chosen in enumerate(index.split(batch_size)):
             rng = step_generator(seed, k + 1)
-            t = torch.randint(1, state.schedule.T + 1, (len(chosen),), generator=rng).to(device)
+            t = torch.randint(1, schedule.T + 1, (len(chosen),), generator=rng).to(device)
             x0 = images.pictures(chosen).to(device)
             eps = torch.randn(x0.shape, generator=rng).to(device)
             c = [images.contexts(chosen).to(device)] if net.config.get("context_dim") is not None else []
-            error = predict(add_noise(state.schedule, x0, t, eps), t, *c)
-            error = error - TARGETS[state.target](state.schedule, x0, eps, t)
+            error = predict(add_noise(schedule, x0, t, eps), t, *c) - TARGETS[target](schedule, x0, eps, t)
             total += error.square().flatten(1).mean(1).sum().item()
     return total / len(index)
 

@@ -14,7 +14,7 @@ from ddpm_teach.files import read_tensors, write_tensors
 from ddpm_teach.paths import course_path
 from ddpm_teach.schedule import Schedule
 
-NAMES = ("sprites",)
+NAMES = ("sprites", "mnist", "mnist32")
 READERS = {"eps": from_eps, "x0": from_x0, "v": from_v}  # what a network predicts, and what reads it
 
 
@@ -49,7 +49,7 @@ class Pretrained:
 
 
 def load_pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained:
-    """Weights by name: "sprites".
+    """Weights by name: "sprites"; "mnist", without classes; "mnist32", digits of the class that is asked for.
 
     Raises:
         ValueError: for an unknown name, or a damaged file.
@@ -58,9 +58,8 @@ def load_pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained
         raise ValueError(f"name: no weights called {name!r}; known are {', '.join(NAMES)}")
     net, meta = load_weights(course_path(f"data/weights/{name}.safetensors"))
     card = course_path(f"data/weights/{name}.md").read_text(encoding="utf8")
-    return Pretrained(
-        net.to(device), Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64)), tuple(meta["classes"]), card
-    )
+    schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64))
+    return Pretrained(net.to(device), schedule, tuple(meta["classes"]), card)
 
 
 def save_weights(

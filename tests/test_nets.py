@@ -11,6 +11,7 @@ from ddpm_teach import nets
 from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet, summary
 from ddpm_teach.nets.attention_unet import Attention
 from ddpm_teach.nets.blocks import sinusoids
+from ddpm_teach.nets.layernorm_unet import PictureNorm
 
 TINY = dict(widths=(8, 16, 16, 16, 24, 24), groups=8, heads=2, size=16)
 SMALL = {
@@ -220,6 +221,21 @@ def test_the_sinusoids_have_the_right_exponents():
     angles = torch.arange(1000)[:, None] / 10_000 ** (2 * torch.arange(0, 100, 2) / 100)  # as the tutorials have it
     wrong = torch.cat([angles.sin(), angles.cos()], dim=1).double()
     assert ((wrong.max(0).values - wrong.min(0).values) <= 0.001).sum() == 34
+
+
+def test_its_norm_is_torchs_own_in_any_layout():
+    norm, x = PictureNorm((4, 6, 5)), torch.randn(3, 4, 6, 5)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    expected = torch.nn.functional.layer_norm(x, (4, 6, 5), norm.weight, norm.bias)
+    for same in (x, x.contiguous(memory_format=torch.channels_last)):
+        assert torch.allclose(norm(same), expected, atol=1e-6)
+
+
+def test_the_level_of_the_picture_is_not_lost():
+    """A norm over the whole picture makes x and x + 0.3 the same; the sum at the end tells them apart again."""
+    net, x, t = LayerNormUNet(), torch.randn(2, 1, 28, 28), torch.tensor([3, 900])
+    assert torch.allclose(net(x + 0.3, t) - net(x, t), torch.full_like(x, 0.3), atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(1, 12, 12), (3, 20, 20), (2, 36, 36), (1, 28, 20)])

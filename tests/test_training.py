@@ -422,11 +422,11 @@ def test_the_validation_loss_has_no_chance_in_it(new_run, toy_images, untouched)
     state = new_run()
     state.ema.module.train()
     with untouched():
-        one, again = (validation_loss(state, toy_images) for _ in range(2))
+        one, again = (validation_loss(state.ema.module, state.schedule, toy_images) for _ in range(2))
     assert one == again and state.ema.module.training
     for parameter in state.ema.module.parameters():
         torch.nn.init.zeros_(parameter)
-    silent = validation_loss(state, toy_images)
+    silent = validation_loss(state.ema.module, state.schedule, toy_images)
     assert silent == pytest.approx(1, abs=5 * (2 / (24 * 256)) ** 0.5)
 
 

@@ -1,8 +1,12 @@
 """LayerNormUNet: the first UNet of the course, small enough to count by hand. Lesson 02.
 
+The sum at the end gives back what the first LayerNorm takes away. Each norm divides out the mean and the scale of the
+whole picture, so without the sum ε̂ would be the same for x_t and for x_t + 0.1: no loss shows it (0.0388 with and
+without, after 1,000 steps), but x̂_0 inherits the error divided by √ᾱ_t, and digits come out on grey or white.
+
 At 28×28, channels×height×width; the time is added before each stage, a stage is three blocks:
 
-x ─ stage1 10×28×28 ───────────────────────────────────────────────────── cat ─ stage6 10×28×28 ─ head ─ ε̂
+x ─ stage1 10×28×28 ───────────────────────────────────────────────────── cat ─ stage6 10×28×28 ─ head ─ + x ─ ε̂
        │ down1                                                              │ up3
      stage2 20×14×14 ────────────────────────────────── cat ─ stage5 10×14×14
        │ down2                                           │ up2
@@ -119,4 +123,4 @@ class LayerNormUNet(nn.Module):
         up = self.stage4(torch.cat([stage3, self.up1(lowest)], dim=1), time)  # (b, 20, 7, 7)
         up = self.stage5(torch.cat([stage2, self.up2(up)], dim=1), time)  # (b, 10, 14, 14)
         up = self.stage6(torch.cat([stage1, self.up3(up)], dim=1), time)  # (b, 10, 28, 28)
-        return self.head(up)
+        return x + self.head(up)
