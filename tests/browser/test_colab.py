@@ -44,6 +44,7 @@ class Classic(Server):
         page.wait_for_function(
             "window.Jupyter?.notebook?.kernel?.is_connected() && Jupyter.notebook.kernel.widget_manager"
         )
+        page.wait_for_timeout(4000)  # it then restores views from the kernel, and drops those that come meanwhile
         page.evaluate("Jupyter.notebook.execute_all_cells()")
         page.wait_for_function(
             """Jupyter.notebook.get_cells().every(cell => cell.cell_type !== 'code' || cell.input_prompt_number > 0)
@@ -80,8 +81,9 @@ def test_installing_changes_none_of_colabs_versions(colab):
     found = subprocess.run(["uv", "pip", "freeze", "-q", "--python", colab], capture_output=True, text=True, check=True)
     installed = dict(line.split("==") for line in found.stdout.splitlines() if "==" in line)
     pinned = dict(line.split("==") for line in CONSTRAINTS.read_text().split())
-    assert {name: installed.get(name) for name in pinned} == pinned
-    assert pinned["ipywidgets"] == "7.7.1" and pinned["notebook"] == "6.5.7"
+    both = installed.keys() & pinned.keys()
+    assert {"ipywidgets", "anywidget", "ipython", "notebook", "numpy", "matplotlib", "pillow", "accelerate"} <= both
+    assert {name: installed[name] for name in both} == {name: pinned[name] for name in both}
 
 
 @pytest.mark.parametrize("lesson", sorted(path.name for path in (REPO / "notebooks").glob("*.ipynb")))
