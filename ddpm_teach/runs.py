@@ -64,9 +64,7 @@ def train_preset(
     checkpoint = folder / "last.pt"
     if checkpoint.exists() and not resume:
         raise ValueError(f"--out: {checkpoint} exists already; add --resume to go on with it, or choose another folder")
-    options = folder / "run.json"
-    kept = json.loads(options.read_text()) if resume and options.exists() else {}
-    preset = replace(preset, **kept | dict(given))
+    preset = replace(preset, **(_kept_options(folder) if resume else {}) | dict(given))
     ends = time.monotonic() + 60 * minutes if minutes else float("inf")
     images, held_out = (part.to(device) for part in preset.load())
     net = preset.build().to(device)
@@ -78,13 +76,14 @@ def train_preset(
         run = {"steps": preset.steps, "lr": preset.lr, "classes": images.classes, "seed": preset.seed}
         state = TrainState.create(net, linear(), **run)
         if resume:
-            _resume(folder, state)
+            _resume(folder, state, processes)
             state.end_at(given.get("steps", state.steps), given.get("lr"))
         stream = train(state, images, **how)  # looks at its arguments now, before there is anything to save
         try:
             if processes.rank == 0:
                 sweep(folder)
-                write_bytes(options, json.dumps({name: getattr(preset, name) for name in KEPT}, indent=1).encode())
+                options = {name: getattr(preset, name) for name in KEPT}
+                write_bytes(folder / "run.json", json.dumps(options, indent=1).encode())
             return _to_the_end(state, stream, held_out, folder, preset, ends, processes)
         except OSError as error:
             raise OSError(_unwritable(error, folder)) from None
@@ -168,24 +167,47 @@ def _too_large(net: nn.Module, images: ImageSet, preset: Preset, device: torch.d
     return f"--batch-size: a step of {preset.batch_size} pictures doesn't fit into the memory of {device}; {remedy}"
 
 
-def _resume(folder: Path, state: TrainState) -> None:
-    """Loads the newest good checkpoint: the last, else the one before it. Without any the run starts at step 0."""
-    for path in (folder / "last.pt", folder / "previous.pt"):
-        if path.exists():
-            try:
-                load_checkpoint(path, state)
-                return
-            except ValueError as error:
-                if path.name == "previous.pt" or not (folder / "previous.pt").exists():
-                    raise
-                print(f"{error}; going on from {folder / 'previous.pt'}")
-    print(f"{folder}: no checkpoint to resume; starting at step 0")
+def _kept_options(folder: Path) -> dict[str, Any]:
+    """What was chosen for the interrupted run."""
+    path = folder / "run.json"
+    try:
+        kept = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{path}: isn't readable ({error}); remove it to go on with the preset's options") from None
+    return {name: kept[name] for name in KEPT if name in kept}
+
+
+def _resume(folder: Path, state: TrainState, processes: Processes) -> None:
+    """Loads the newest good checkpoint: the last, else the one before it. Without any the run starts at step 0.
+
+    A damaged one is put aside, so that it never takes the good one's place.
+    """
+    last, previous = folder / "last.pt", folder / "previous.pt"
+    if last.exists():
+        try:
+            load_checkpoint(last, state)
+            return
+        except ValueError as error:
+            if not previous.exists():
+                raise
+            load_checkpoint(previous, state)
+            processes.wait()
+            if processes.rank == 0:
+                last.replace(folder / "damaged.pt")
+                print(f"{error}; going on from {previous}, the other is kept as damaged.pt")
+            return
+    if previous.exists():
+        load_checkpoint(previous, state)
+    elif processes.rank == 0:
+        print(f"{folder}: no checkpoint to resume; starting at step 0")
 
 
 def _best_loss(folder: Path) -> float:
-    """The validation loss of best.pt, or infinity."""
-    path = folder / "best.json"
-    return json.loads(path.read_text())["loss"] if path.exists() and (folder / "best.pt").exists() else math.inf
+    """The validation loss of best.pt, or infinity where there is none that can be read."""
+    try:
+        return json.loads((folder / "best.json").read_text())["loss"] if (folder / "best.pt").exists() else math.inf
+    except (FileNotFoundError, ValueError):
+        return math.inf
 
 
 def _diverged(log: TrainLog, checkpoint: Path) -> str:

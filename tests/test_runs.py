@@ -63,6 +63,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_goes_on_exactly(tiny, t
     state = go(tmp_path / "hurt", resume=True)
     assert "damaged" in capsys.readouterr().out
     assert state.step == 6
+    assert (tmp_path / "hurt" / "damaged.pt").read_bytes() == data  # and it didn't become previous.pt on the way
     for name, value in whole.net.state_dict().items():
         assert torch.equal(state.net.state_dict()[name], value), name
 
@@ -72,6 +73,32 @@ def test_two_damaged_checkpoints_are_refused(tiny, tmp_path):
     for name in ("last.pt", "previous.pt"):
         (tmp_path / name).write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match=r"previous\.pt: not a whole ddpm-teach checkpoint"):
+        go(tmp_path, resume=True)
+
+
+def test_a_damaged_checkpoint_never_takes_the_good_ones_place(tiny, tmp_path, monkeypatch):
+    """The process dies in the first save after falling back, before the new checkpoint is whole."""
+    go(tmp_path)
+    (tmp_path / "last.pt").write_bytes(b"half")
+
+    def die(path, state):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "save_checkpoint", die)
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, resume=True)
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path / "previous.pt").step == 4
+    assert go(tmp_path, resume=True).step == 6
+
+
+def test_damaged_notes_beside_the_checkpoints(tiny, tmp_path):
+    go(tmp_path, steps=2)
+    (tmp_path / "best.json").write_text("{")
+    assert go(tmp_path, resume=True, steps=4).step == 4
+    assert json.loads((tmp_path / "best.json").read_text())["step"] == 4
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ValueError, match=r"run\.json: isn't readable .* remove it"):
         go(tmp_path, resume=True)
 
 
