@@ -48,9 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=run_train)
 
     sample = commands.add_parser("sample", help="draw pictures from trained weights")
-    sample.add_argument("weights", help="sprites, or a checkpoint such as runs/mnist/last.pt")
+    sample.add_argument("weights", help="sprites, mnist32, or a checkpoint such as runs/mnist/last.pt")
     sample.add_argument(
-        "--context", action="append", metavar="CLASS", help="a class; repeat for several (default: all)"
+        "--context",
+        action="append",
+        metavar="CLASS",
+        help='a class, such as hero, monster, food, potion, "side hero"; repeat for several (default: all)',
     )
     sample.add_argument("--n", type=int, default=8, help="pictures of each class (default: %(default)s)")
     sample.add_argument("--steps", type=int, default=50, help="DDIM steps (default: %(default)s)")
@@ -61,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument(
         "--png", type=Path, help="where to write the pictures (default: samples.png, unless --gif is given)"
     )
-    sample.add_argument("--gif", type=Path, help="where to write the film of the sampling")
+    sample.add_argument("--gif", type=Path, help="where to write the film of the sampling (.gif or .webp)")
     sample.set_defaults(run=run_sample)
 
     build = commands.add_parser("build", help="execute lessons in place, reproducibly")
@@ -152,6 +155,7 @@ def run_train(args: argparse.Namespace) -> int:
     )
     if processes.rank == 0:
         print(runs.page_of_samples(state, folder / "samples.png"))
+        print(f"draw more: ddpm-teach sample {folder / 'last.pt'}")
     return 0
 
 
@@ -161,6 +165,10 @@ def run_sample(args: argparse.Namespace) -> int:
 
     if args.n < 1:
         raise ValueError(f"--n: expected a positive number, got {args.n}")
+    for name, endings in (("png", (".png",)), ("gif", (".gif", ".webp"))):
+        path = getattr(args, name)
+        if path is not None and path.suffix.lower() not in endings:  # now, not after a minute of sampling
+            raise ValueError(f"--{name}: expected a file name that ends in {' or '.join(endings)}, got {str(path)!r}")
     model = runs.load_model(args.weights, _device(args.device))
     takes_context = model.net.config.get("context_dim") is not None
     if args.context and not takes_context:

@@ -166,7 +166,8 @@ def _torchvision(name: str, train: bool, root: str | Path | None) -> ImageSet:
         found = make(root, train=train)
     pixels = torch.as_tensor(found.data)
     pixels = pixels.permute(0, 3, 1, 2) if pixels.ndim == 4 else pixels[:, None]  # (n, h, w, c) or (n, h, w)
-    return ImageSet(pixels.contiguous(), torch.as_tensor(found.targets).long(), tuple(found.classes))
+    classes = tuple(name.partition(" - ")[0] for name in found.classes)  # "7 - seven" is asked for as 7
+    return ImageSet(pixels.contiguous(), torch.as_tensor(found.targets).long(), classes)
 
 
 def _cache() -> Path:

@@ -30,9 +30,10 @@ STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.25,
-    "axes.prop_cycle": plt.cycler(
-        color=["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]
-    ),  # Okabe-Ito
+    "axes.prop_cycle": plt.cycler(  # Okabe and Ito's colours; and dashes, so that one line on another is seen
+        color=["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"],
+        linestyle=["-", "--", "-.", ":", "-", "--"],
+    ),
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "image.interpolation": "nearest",
@@ -43,6 +44,7 @@ def _figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.0, 3
     """A figure that pyplot has forgotten, so that a notebook shows it once, where it is returned."""
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     plt.close(figure)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
     return figure, axes
 
 
@@ -64,8 +66,8 @@ def image_grid(x: Float[Tensor, "b c h w"], columns: int | None = None, titles: 
     Raises:
         ValueError: for another number of titles, or no picture.
     """
-    if len(x) == 0:
-        raise ValueError("x: expected at least one picture, got none")
+    if x.ndim != 4 or len(x) == 0:
+        raise ValueError(f"x: expected at least one picture (b, c, h, w), got {tuple(x.shape)}; x[None] makes a batch")
     if titles is None:
         columns = min(columns or math.ceil(math.sqrt(len(x))), len(x))
         rows = math.ceil(len(x) / columns)
@@ -93,7 +95,8 @@ def forward_strip(
 ) -> Figure:
     """The forward process, a row for each picture: x_t at these shares of T, with one ε. Lesson 01."""
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
-    figure, axes = _figure(1, len(shares), (1.6 * len(shares), 0.35 + 1.6 * len(x0) * x0.shape[2] / x0.shape[3]))
+    height, width = tile(x0, 1).shape[:2]
+    figure, axes = _figure(1, len(shares), (1.6 * len(shares), 0.4 + 1.45 * height / width))
     for place, share in zip(axes[0], shares, strict=True):
         t = round(share * schedule.T)
         _picture(place, add_noise(schedule, x0, t, eps), 1, f"{share:.0%}: t = {t}")
@@ -101,8 +104,9 @@ def forward_strip(
 
 
 @plt.rc_context(STYLE)
-def schedule_curves(schedules: Mapping[str, Schedule]) -> Figure:
-    """ᾱ and the signal-to-noise ratio by time, a line for each schedule. Lesson 01."""
+def schedule_curves(schedules: Schedule | Mapping[str, Schedule]) -> Figure:
+    """ᾱ and the signal-to-noise ratio (shown down to -60 dB) by time, a line for each schedule. Lesson 01."""
+    schedules = {"ᾱ": schedules} if isinstance(schedules, Schedule) else schedules
     figure, axes = _figure(1, 2, (8.0, 3.0))
     for name, schedule in schedules.items():
         times = torch.arange(1, schedule.T + 1)
@@ -110,6 +114,7 @@ def schedule_curves(schedules: Mapping[str, Schedule]) -> Figure:
         axes[0, 1].plot(times, 10 / math.log(10) * schedule.log_snr[1:], label=name)
     axes[0, 0].set(xlabel="t", ylabel="ᾱ", title="share of the signal's variance")
     axes[0, 1].set(xlabel="t", ylabel="SNR in dB", title="signal to noise")
+    axes[0, 1].set_ylim(bottom=max(-60, axes[0, 1].get_ylim()[0]))
     axes[0, 0].legend()
     return figure
 
@@ -121,7 +126,12 @@ def loss_curve(runs: Mapping[str, Sequence[tuple[int, float]]], smoothing: float
     Args:
         runs: name → (step, loss) in order.
         smoothing: the weight that the running mean gives to its past.
+
+    Raises:
+        ValueError: without a run, or for a run without a step.
     """
+    if not runs or not all(len(points) for points in runs.values()):
+        raise ValueError(f"runs: expected at least one with some (step, loss) in it, got {dict(runs)!r}")
     figure, axes = _figure()
     for name, points in runs.items():
         steps, losses = zip(*points, strict=True)
@@ -129,8 +139,8 @@ def loss_curve(runs: Mapping[str, Sequence[tuple[int, float]]], smoothing: float
         for loss in losses:  # divided by the weights so far, so that it doesn't start at 0
             weight, mean = smoothing * weight + 1, smoothing * mean + loss
             means.append(mean / weight)
-        (line,) = axes[0, 0].plot(steps, losses, alpha=0.25, linewidth=1)
-        axes[0, 0].plot(steps, means, color=line.get_color(), label=name)
+        (line,) = axes[0, 0].plot(steps, losses, "-", alpha=0.25, linewidth=1)
+        axes[0, 0].plot(steps, means, "-", color=line.get_color(), label=name)
     axes[0, 0].set(xlabel="step", ylabel="loss", yscale="log")
     axes[0, 0].legend()
     return figure
@@ -138,7 +148,7 @@ def loss_curve(runs: Mapping[str, Sequence[tuple[int, float]]], smoothing: float
 
 @plt.rc_context(STYLE)
 def loss_by_time(t: Int[Tensor, " n"], losses: Float[Tensor, " n"], T: int, bins: int = 20) -> Figure:
-    """The mean loss of pictures by their time, in equal bins over 1…T, with standard errors. Lesson 03."""
+    """The mean loss of pictures by their time, in equal bins over 1…T, with standard errors; logarithmic. Lesson 03."""
     index = ((t.cpu() - 1) * bins / T).long()
     losses, centres = losses.detach().float().cpu(), (torch.arange(bins) + 0.5) * T / bins
     found = [(centre, losses[index == i]) for i, centre in enumerate(centres.tolist()) if (index == i).any()]

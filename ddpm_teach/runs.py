@@ -303,7 +303,7 @@ def draw(
     step = ddim_step(clipped(weights.READERS[target](predict, schedule), schedule), schedule, eta, rng=rng)
     x = torch.randn(count, *net.image_shape, generator=rng).to(device)
     frames = walk(step, x, trailing(schedule.T, steps))
-    film = [frame.x.cpu() for frame in tqdm(frames, total=steps + 1, desc="sampling", leave=False)]
+    film = [frame.x.cpu() for frame in tqdm(frames, total=steps + 1, unit="frame", desc="sampling", leave=False)]
     if png:
         pictures.save_png(film[-1], png, columns=columns)
     if gif:

@@ -114,6 +114,8 @@ def test_the_strip_has_the_first_and_the_last_frame():
     ("call", "words"),
     [
         (lambda: plots.image_grid(pictures(1)[:0]), "x: expected at least one picture"),
+        (lambda: plots.loss_curve({}), "runs: expected at least one"),
+        (lambda: plots.loss_curve({"a": []}), "runs: expected at least one"),
         (lambda: plots.image_grid(pictures(3), titles=["a"]), "titles: expected 3"),
         (lambda: plots.trajectory_strip([]), "frames: expected at least one frame"),
     ],

@@ -182,7 +182,7 @@ def test_the_forward_process_is_a_few_kilobytes_whatever_its_length():
     ("images", "schedules", "frames", "message"),
     [
         (torch.zeros(2, 2, 4, 4), linear(), 5, "got (2, 2, 4, 4)"),
-        (torch.zeros(2, 3, 4, 4), {}, 5, "schedules: expected at least one"),
+        (torch.zeros(2, 3, 4, 4), {}, 5, "schedules: expected a Schedule, or a dict"),
         (torch.zeros(2, 3, 4, 4), linear(), 1, "frames: expected a whole number ≥ 2, got 1"),
     ],
 )

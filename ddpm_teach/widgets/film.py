@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ddpm_teach.files import write_bytes
 from ddpm_teach.pictures import tile, to_image, to_png
 
 LIGHT, GREY, INK = (250, 250, 250), (110, 110, 110), (40, 40, 40)
@@ -65,6 +67,16 @@ class Scrubber:
             f"  element.dataset.on = 1;\n  mount(element, {data});\n}}\n}})();</script>"
         )
 
+    def save(self, path: str | Path) -> None:
+        """Writes a page of its own with the film in it, for any browser; `html` is the fragment for a page of yours."""
+        title = html.escape(self.summary)
+        head = (
+            '<!doctype html>\n<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        )
+        look = "<style>:root { color-scheme: light dark; }</style>"
+        page = f"{head}\n<title>{title}</title>{look}\n<body>\n{self.html()}\n</body></html>\n"
+        write_bytes(path, page.encode())
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/html": self.html(), "image/png": _base64(self.still), "text/plain": self.summary}
 
@@ -96,7 +108,8 @@ def make(
     palette = _palette(grids)
     sheets = [_sheet(grid) for grid in grids]
     data = {
-        **geometry(width, height, count, columns, scale, fps),
+        **geometry(width, height, count, columns, len(panels), scale, fps),
+        "start": len(times) - 1,  # the end is what the walk is about
         "labels": labels,
         "panels": [
             {
@@ -120,9 +133,12 @@ def make(
     return Scrubber(data, still, f"Scrubber({many(len(times), 'frame')}, {span(times)}, {what})")
 
 
-def geometry(width: int, height: int, count: int, columns: int, scale: int | None, fps: float) -> dict[str, Any]:
-    """What scrubber.js must know of the pictures' arrangement."""
-    scale = scale or max(1, 272 // (columns * (width + 1)))
+def geometry(
+    width: int, height: int, count: int, columns: int, panels: int, scale: int | None, fps: float
+) -> dict[str, Any]:
+    """What scrubber.js must know of the pictures' arrangement: all panels in one row on a page 1000 pixels wide."""
+    room = {1: 400, 2: 272}.get(panels, 220)
+    scale = scale or max(1, room // (columns * (width + 1)))
     return {"size": [width, height], "count": count, "columns": columns, "scale": scale, "fps": fps}
 
 

@@ -18,6 +18,7 @@ import torch
 import traitlets
 from IPython.display import display
 
+from ddpm_teach.checks import check_int
 from ddpm_teach.denoise import clipped, guided
 from ddpm_teach.devices import in_precision
 from ddpm_teach.kinds import Frame
@@ -42,8 +43,7 @@ export default {
     for (const still of document.querySelectorAll('.' + model.get('stands_in'))) still.hidden = true;
     let film;
     const refresh = () => {
-      const index = film ? +film.root.dataset.index : model.get('data').labels.length - 1;
-      film = mount(el, model.get('data'), {index});
+      film = mount(el, model.get('data'), film ? {index: +film.root.dataset.index} : {});
     };
     model.on('change:data', refresh);
     refresh();
@@ -178,11 +178,23 @@ def playground(model: Pretrained, *, n: int = 8, steps: int = 20) -> Playground:
 
     Moving one samples anew when it is let go; what was still being sampled is dropped.
 
+    With all class sliders at 0 there is no class, and guidance has nothing to push towards. From Python,
+    `.controls["steps"].value = 50` moves a slider, `.wait()` waits for the film, `.scrubber` is the film.
+
     Args:
         model: as `load_pretrained` gives it.
         n: pictures in the film.
-        steps: at the start.
+        steps: at the start, 1…100.
+
+    Raises:
+        TypeError: for something else than a model of `load_pretrained`.
+        ValueError: for n or steps out of range.
     """
+    if not isinstance(model, Pretrained):
+        got = type(model).__name__
+        raise TypeError(f'model: expected what load_pretrained("sprites") gives, with net and schedule, got a {got}')
+    check_int("n", n, 1)
+    check_int("steps", steps, 1, 100)
     takes_context = model.net.config.get("context_dim") is not None
     return Playground(model, n, steps, model.classes if takes_context else ())
 

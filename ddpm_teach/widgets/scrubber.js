@@ -3,7 +3,7 @@
 //     const film = mount(element, data, {index, onchange})      what stood in the element goes
 //     film.show(i)   film.play()   film.stop()
 //
-// data  {size: [w, h], count, columns, scale, fps, panels: [...], ...words}, or variants: [words] to choose one from
+// data  {size: [w, h], count, columns, scale, fps, start: the frame at first, panels: [...], ...words}, or variants: [words] to choose one from
 // words {name, labels: [text of frame i], curve: {...} or null, rates: [[of signal, of noise] of frame i]}
 // panel {title, empty: [frames in which it has nothing to show], ...source}; `painters` says which sources there are
 // curve {title, ends: [left, right], line: [[x, y]], at: [[x, y or null] of frame i]}, x and y from 0 to 1
@@ -111,7 +111,7 @@ function makeCurve({title, ends, line, at}, show) {
   };
 }
 
-function mount(element, data, {index = 0, onchange} = {}) {
+function mount(element, data, {index = data.start, onchange} = {}) {
   const variants = data.variants || [data], speeds = [1, 2, 4, 0.5];
   let words = variants[0], now, timer = null, speed = 1, loop = false;
   const last = words.labels.length - 1;
@@ -119,7 +119,7 @@ function mount(element, data, {index = 0, onchange} = {}) {
   // JupyterLab's command mode takes the arrow keys, unless the focused element itself says no.
   const own = {'data-lm-suppress-shortcuts': 'true', ...last ? {} : {disabled: ''}};
   const button = (text, name) => make('button', {type: 'button', 'aria-label': name, title: name, ...own}, text);
-  const playing = button('▶', 'play'), quick = button('1×', 'speed 1×'), again = button('↻', 'loop');
+  const playing = button('', 'play'), quick = button('1×', 'speed 1×'), again = button('↻', 'loop');
   again.setAttribute('aria-pressed', 'false');
   const slider = make('input', {type: 'range', min: 0, max: last, step: 1, 'aria-label': 'frame', ...own});
   const label = make('div', {class: 'now'});
@@ -150,15 +150,15 @@ function mount(element, data, {index = 0, onchange} = {}) {
     curve = curves[k];
     if (curve) controls.append(...curve.nodes);
   }
-  function face(text, name) {
-    playing.textContent = text;
+  function face(path, name) {  // drawn, since not every machine's fonts have the signs
+    playing.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
     playing.title = name;
     playing.setAttribute('aria-label', name);
   }
   function stop() {
     clearTimeout(timer);
     timer = null;
-    face('▶', 'play');
+    face('M4 2v12l10-6z', 'play');
   }
   function tick() {
     if (!root.isConnected || now === last && !loop) return stop();
@@ -167,7 +167,7 @@ function mount(element, data, {index = 0, onchange} = {}) {
   }
   function play() {
     if (!last) return;
-    face('⏸', 'pause');
+    face('M3 2h4v12H3zM9 2h4v12H9z', 'pause');
     if (now === last) show(0);
     timer = setTimeout(tick, 1000 / (data.fps * speed));
   }
@@ -196,6 +196,7 @@ function mount(element, data, {index = 0, onchange} = {}) {
   });
 
   use(0);
+  stop();
   element.replaceChildren(root);
   const fit = () => panels.forEach(panel => panel.fit(element.clientWidth - 8));
   fit();

@@ -60,6 +60,8 @@ def scrub(
         ValueError: without frames, for other shapes, other panels, or another number of titles than of panels.
     """
     frames = _some(frames, "frames")
+    if not isinstance(schedule, Schedule | None):
+        raise TypeError(f"schedule: expected a Schedule such as linear(), got {schedule!r}")
     if panels is None:
         panels = ("x", "x0") if any(frame.x0 is not None for frame in frames) else ("x",)
     if not panels or not set(panels) <= set(TITLES):
@@ -136,9 +138,9 @@ def forward(
     """
     images = images.detach().float().cpu()
     count, _, height, width = check_pictures([images])
-    schedules = {"": schedules} if isinstance(schedules, Schedule) else dict(schedules)
-    if not schedules:
-        raise ValueError("schedules: expected at least one, got none")
+    schedules = {"": schedules} if isinstance(schedules, Schedule) else schedules
+    if not isinstance(schedules, Mapping) or not schedules:
+        raise ValueError(f"schedules: expected a Schedule, or a dict of some by name, got {schedules!r}")
     check_int("frames", frames, 2)
     eps, reach = torch.randn(images.shape, generator=torch.Generator().manual_seed(seed)), 4.0
     times = {
@@ -156,8 +158,8 @@ def forward(
     columns = min(columns or few_columns(count), count)
     mix = {"x0": column(images), "eps": column(eps / reach), "reach": reach}
     title = "xₜ = √ᾱₜ x₀ + √(1 − ᾱₜ) ε"
-    data = geometry(width, height, count, columns, scale, fps)
-    data |= {"panels": [{"title": title, "empty": [], "mix": mix}], "variants": variants}
+    data = geometry(width, height, count, columns, 1, scale, fps)
+    data |= {"start": 0, "panels": [{"title": title, "empty": [], "mix": mix}], "variants": variants}
     (name, schedule), *_ = schedules.items()
     shown = [times[name][i] for i in evenly(frames, width)]
     grids = [(tile(add_noise(schedule, images, t, eps), columns, gap=0), False) for t in shown]
@@ -185,6 +187,11 @@ def _some(frames: Iterable[Frame], name: str) -> list[Frame]:
     frames = list(frames)
     if not frames:
         raise ValueError(f"{name}: expected at least one frame, got none; was the walk already used up?")
+    if not all(isinstance(frame, Frame) for frame in frames):
+        got = type(next(frame for frame in frames if not isinstance(frame, Frame))).__name__
+        raise TypeError(
+            f"{name}: expected frames as `walk` yields them, got a {got}; Frame(t, x) makes one of a picture"
+        )
     check_pictures([frames[0].x])
     return frames
 
