@@ -35,9 +35,9 @@ def test_sample_writes_the_pictures_and_the_film_it_says(tmp_path, capsys):
 
 
 def test_the_same_seed_gives_the_same_file(tmp_path):
-    for name in ("a", "b"):
+    for name in ("a.png", "b.png"):
         main(["sample", "sprites", "--context", "food", "--n", "2", "--steps", "3", "--png", str(tmp_path / name)])
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, capsys):
@@ -94,6 +94,8 @@ def test_a_run_that_is_interrupted_keeps_what_it_trained(how, tmp_path):
         (["sample", "spritez"], ["'spritez'", "sprites"]),
         (["sample", "sprites", "--context", "dog"], ["'dog'", "hero, monster, food, potion, side hero"]),
         (["sample", "sprites", "--steps", "0"], ["steps", "1…1000"]),
+        (["sample", "sprites", "--gif", "x.txt"], ["--gif", ".gif or .webp", "x.txt"]),
+        (["sample", "sprites", "--png", "x"], ["--png", ".png"]),
         (["sample", "sprites", "--n", "0"], ["--n", "positive"]),
         (["sample", "sprites", "--eta", "2"], ["eta", "[0, 1]"]),
         (["sample", "sprites", "--device", "abacus"], ["'abacus'", "--device"]),
