@@ -79,7 +79,7 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
 
     train.add_argument("preset", nargs="?", help=f"{', '.join(PRESETS)}; or give --images")
     train.add_argument("--images", type=Path, metavar="FOLDER", help="your own pictures; folders inside are classes")
-    train.add_argument("--size", type=int, default=32, help="height and width for --images (default: %(default)s)")
+    train.add_argument("--size", type=int, help="height and width for --images (default: 32)")
     train.add_argument("--budget", help=f"{', '.join(BUDGETS)} (default: gpu where there is one, else cpu-hour)")
     train.add_argument("--out", type=Path, help="folder for all that is kept (default: runs/PRESET)")
     train.add_argument("--minutes", type=float, help="train for about so long, instead of --steps")
@@ -141,6 +141,8 @@ def run_train(args: argparse.Namespace) -> int:
         raise ValueError(f"train: expected a preset ({', '.join(presets.PRESETS)}) or --images FOLDER")
     if args.minutes is not None and args.steps is not None:
         raise ValueError("--minutes: not allowed together with --steps; give one of them")
+    if args.size is not None and args.images is None:
+        raise ValueError("--size: only for --images; the presets have their own")
     given = {name: getattr(args, name) for name in runs.KEPT if getattr(args, name) is not None}
     for name, value in [*given.items(), ("minutes", args.minutes), ("size", args.size)]:
         if isinstance(value, int | float) and not value > 0 and name != "seed":
@@ -148,7 +150,7 @@ def run_train(args: argparse.Namespace) -> int:
     processes = Processes.launched()
     device = processes.device or _device(args.device)
     budget = args.budget or ("gpu" if device.type == "cuda" else "cpu-hour")
-    preset = presets.of_folder(args.images, args.size) if args.images else presets.find(args.preset, budget)
+    preset = presets.of_folder(args.images, args.size or 32) if args.images else presets.find(args.preset, budget)
     folder = args.out or Path("runs") / (args.preset or args.images.resolve().name)
     state = runs.train_preset(
         preset, folder, device=device, given=given, minutes=args.minutes, resume=args.resume, processes=processes

@@ -68,11 +68,11 @@ def _attention_unet(widths: tuple[int, ...], groups: int, heads: int, dropout: f
 
 
 _LAYERNORM = {"name": "LayerNormUNet", "config": dict(image_shape=(1, 28, 28), T=1000, time_dim=100)}
-# The small network is in no danger of learning 60,000 digits by heart; without dropout it trains twice as fast on CPUs.
+# The small network can't learn 60,000 digits by heart; without dropout a CPU trains it twice as fast.
 _SMALL_ATTENTION = _attention_unet((32, 48, 64, 64, 96, 80), groups=8, heads=4, dropout=0.0)
 _FULL_ATTENTION = _attention_unet((64, 128, 256, 512, 512, 384), groups=32, heads=8, dropout=0.1)
 
-# The budget "gpu" has larger batches, and a rate that is higher for them; no figure of the course depends on it.
+# No figure of the course comes from the budget "gpu": none was at hand.
 PRESETS: dict[str, dict[str, Preset]] = {
     "sprites": {
         "cpu-minutes": (sprites := Preset("sprites", _context_unet(3, 64, 5, 16), steps=1_500, lr=2e-3)),

@@ -104,6 +104,7 @@ def test_a_run_that_is_interrupted_keeps_what_it_trained(how, tmp_path):
         (["train", "sprites", "--images", "."], ["preset", "--images"]),
         (["train", "--images", "nowhere"], ["nowhere", "no folder"]),
         (["train", "--images", ".", "--size", "-3"], ["--size", "positive"]),
+        (["train", "sprites", "--size", "20"], ["--size", "--images"]),
         (["train", "sprites", "--budget", "weeks"], ["'weeks'", "cpu-minutes, cpu-hour, gpu"]),
         (["train", "sprites", "--steps", "3", "--minutes", "1"], ["--minutes", "--steps"]),
         (["train", "sprites", "--precision", "float8"], ["precision", "float8", "bfloat16"]),

@@ -1,8 +1,8 @@
 """LayerNormUNet: the first UNet of the course, small enough to count by hand. Lesson 02.
 
 The sum at the end gives back what the first LayerNorm takes away. Each norm divides out the mean and the scale of the
-whole picture, so without the sum ε̂ would be the same for x_t and for x_t + 0.1: no loss shows it (0.0388 with and
-without, after 1,000 steps), but x̂_0 inherits the error divided by √ᾱ_t, and digits come out on grey or white.
+whole picture, so without the sum ε̂ would be the same for x_t and for x_t + 0.1. No loss shows it (after 1,000 steps on
+MNIST 0.0389 with the sum, 0.0388 without), but x̂_0 inherits the error divided by √ᾱ_t: digits on grey or white.
 
 At 28×28, channels×height×width; the time is added before each stage, a stage is three blocks:
 

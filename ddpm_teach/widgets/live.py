@@ -102,10 +102,11 @@ class Playground:
     def frames(self, settings: dict[str, Any]) -> Iterator[Frame]:
         """The walk that the settings ask for, computed as it is read."""
         schedule, net = self.model.schedule, self.model.net
+        device = next(net.parameters()).device
         mix = [settings[name] for name in self.model.classes if name in settings]
-        predict = in_precision(net, next(net.parameters()).device, "auto")
+        predict = in_precision(net, device, "auto")
         if mix:
-            predict = guided(predict, torch.tensor([mix]).float(), settings["guidance"])
+            predict = guided(predict, torch.tensor([mix]).float().to(device), settings["guidance"])
         denoise = clipped(READERS[self.model.target](predict, schedule), schedule)
         rng = torch.Generator().manual_seed(settings["seed"])
         steppers: dict[str, Callable] = {
@@ -113,7 +114,7 @@ class Playground:
             "DDPM": lambda: ddpm_step(denoise, schedule, rng=rng),
             "Heun": lambda: heun_step(denoise, schedule),
         }
-        x = torch.randn(self.n, *net.image_shape, generator=rng)
+        x = torch.randn(self.n, *net.image_shape, generator=rng).to(device)
         times = SPACINGS[settings["spacing"]](schedule.T, settings["steps"])
         return walk(steppers[settings["sampler"]](), x, times)
 
