@@ -1,11 +1,15 @@
 """For all tests: two processes share them, shapes are checked at every call, lessons compared by nbval_policy.py."""
 
 import os
+import tempfile
 
 from tests import shape_checks
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # two workers, a thread each: two thread pools on two cores wait for each other
     os.environ["OMP_NUM_THREADS"] = "1"  # torch isn't imported yet; kernels and commands that tests start inherit it
+
+# No test, and no lesson that is run by one, looks at what this machine's user has solved.
+os.environ["DDPM_TEACH_PROGRESS"] = os.path.join(tempfile.gettempdir(), f"ddpm-teach-progress-{os.getpid()}.json")
 
 pytest_plugins = ["tests.nbval_policy"]
 

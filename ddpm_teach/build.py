@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import tempfile
 from collections import Counter
 from pathlib import Path
 
+from ddpm_teach import exercises
 from ddpm_teach.files import write_bytes
+
+MARKER = re.compile(r"<!-- (exercise|folded) (\d\d\.\d) -->")
 
 
 def build(path: str | Path, timeout: int = 600) -> None:
-    """Runs all cells of a notebook in a new kernel and writes it back with its outputs, whole or not at all.
+    """Fills in the exercises' texts, runs all cells in a new kernel and writes the notebook back, whole or not at all.
 
     Args:
         path: the .ipynb file.
@@ -20,7 +25,8 @@ def build(path: str | Path, timeout: int = 600) -> None:
     Raises:
         FileNotFoundError: if there is no such notebook.
         ModuleNotFoundError: without the notebook tools.
-        nbclient.exceptions.CellExecutionError: if a cell fails; the file stays as it was.
+        ValueError: for an exercise that isn't declared; the file stays as it was, as it does below.
+        nbclient.exceptions.CellExecutionError: if a cell fails.
     """
     path = Path(path)
     if not path.is_file():
@@ -31,6 +37,8 @@ def build(path: str | Path, timeout: int = 600) -> None:
     except ModuleNotFoundError:
         raise ModuleNotFoundError('the notebook tools are not installed; run: pip install "ddpm-teach[lab]"') from None
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.source = with_exercise(cell.source)
     client = NotebookClient(
         notebook,
         timeout=timeout,
@@ -38,10 +46,24 @@ def build(path: str | Path, timeout: int = 600) -> None:
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    client.execute(env={**os.environ, "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"})
+    with tempfile.TemporaryDirectory() as nowhere:  # what this machine's user has solved isn't the lesson's
+        fixed = {"PYTHONHASHSEED": "0", "TQDM_DISABLE": "1", "DDPM_TEACH_PROGRESS": str(Path(nowhere) / "none.json")}
+        client.execute(env={**os.environ, **fixed})
     _make_stable(notebook)
     nbformat.validate(notebook)
     write_bytes(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())  # writes() sorts the keys
+
+
+def with_exercise(source: str) -> str:
+    """A cell's text; if it begins with a marker, such as <!-- exercise 01.2 -->, with what is declared below it.
+
+    "exercise" stands for the task, "folded" for hints and solution (see `exercises.Exercise`).
+    """
+    marker = MARKER.match(source)
+    if not marker:
+        return source
+    exercise = exercises.find(marker[2])
+    return f"{marker[0]}\n{exercise.task_text() if marker[1] == 'exercise' else exercise.folded_text()}"
 
 
 def _make_stable(notebook) -> None:

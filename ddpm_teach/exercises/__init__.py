@@ -1,0 +1,63 @@
+"""Exercises that say what is wrong. In a lesson:
+
+exercises.check("01.2", my_alpha_bar)      # passed, not attempted yet, or one sentence about what is wrong
+exercises.progress()                       # what is done
+
+Each lesson has a module here that declares its exercises, once: task, hints, solution, and the mistakes that are
+recognised, as functions that can be run. `ddpm-teach build` writes the texts into the lesson from there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from ddpm_teach.exercises.engine import Exercise, Report
+from ddpm_teach.exercises.progress import Progress, done, keep
+
+__all__ = ["Exercise", "Report", "check", "declared", "find", "progress"]
+
+
+def check(id: str, function: object) -> Report:
+    """Runs your function on many inputs and says how it went.
+
+    Args:
+        id: of the exercise, such as "01.2".
+        function: yours, itself and not its result: check("01.2", my_alpha_bar).
+
+    Returns:
+        A report that a notebook shows: passed (and on what it was tried), not attempted yet, the mistake in one
+        sentence where it is a known one, else the line of yours that failed, or the smallest input that fails.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    report = find(id).examine(function)
+    return keep(id, report) if report.passed else report
+
+
+def progress() -> Progress:
+    """The exercises of all lessons, and which of them you have solved on this machine."""
+    return Progress({lesson: [exercise.id for exercise in found] for lesson, found in declared().items()}, done())
+
+
+def declared() -> dict[str, list[Exercise]]:
+    """All exercises by lesson: {"01 forward noise": […], …}."""
+    names = sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if name.startswith("lesson"))
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return {
+        module.LESSON: sorted((one for one in vars(module).values() if isinstance(one, Exercise)), key=lambda e: e.id)
+        for module in modules
+    }
+
+
+def find(id: str) -> Exercise:
+    """The exercise with this id.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    known = {exercise.id: exercise for exercises in declared().values() for exercise in exercises}
+    if id not in known:
+        raise ValueError(f"id: no exercise {id!r}; known are {', '.join(known)}")
+    return known[id]
