@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from torch import Tensor
 
 from ddpm_teach.files import write_bytes
 from ddpm_teach.kinds import Frame
+
+if TYPE_CHECKING:  # importing the package costs no matplotlib
+    from matplotlib.figure import Figure
 
 
 def to_uint8(x: Float[Tensor, "*b c h w"]) -> UInt8[np.ndarray, "*b h w c"]:
@@ -113,6 +117,10 @@ class Picture:
         return {"text/html": tag, "image/png": data, "text/plain": self.alt}
 
 
-def show(x: Float[Tensor, "b c h w"], alt: str, columns: int | None = None, scale: int = 4) -> Picture:
-    """A batch as one picture (see `tile`) in a notebook; `alt` says in words what it shows."""
-    return Picture(to_png(to_image(tile(x, columns), scale)), alt)
+def show(x: Float[Tensor, "b c h w"] | Figure, alt: str, columns: int | None = None, scale: int = 4) -> Picture:
+    """A batch as one picture (see `tile`), or a figure, in a notebook; `alt` says in words what it shows."""
+    if isinstance(x, Tensor):
+        return Picture(to_png(to_image(tile(x, columns), scale)), alt)
+    data = io.BytesIO()
+    x.savefig(data, format="png")
+    return Picture(data.getvalue(), alt)

@@ -1,9 +1,16 @@
 """What every lesson keeps to; that it runs and prints what it did before is nbval's part of the test command."""
 
+import ast
+import inspect
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from ddpm_teach import exercises
+from ddpm_teach.build import MARKER, with_exercise
 
 LESSONS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
@@ -49,8 +56,84 @@ def test_cells_are_short_and_files_are_small(lesson):
 
 
 def test_no_lesson_defines_what_the_package_has(lesson):
+    """What a lesson writes by hand has another name: my_…, …_by_hand, …_with_a_bug."""
     import ddpm_teach
 
     for cell in code(lesson):
-        defined = {line.split()[1].split("(")[0] for line in cell.source.splitlines() if line.startswith("def ")}
+        kinds = ast.FunctionDef | ast.ClassDef
+        defined = {node.name for node in ast.walk(ast.parse(cell.source)) if isinstance(node, kinds)}
         assert not defined & set(ddpm_teach.__all__), cell.source
+
+
+def test_headings_are_one_title_and_sections_without_gaps(lesson):
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", markdown(lesson), re.M)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(deeper <= level + 1 for level, deeper in pairwise(levels))
+
+
+def test_every_link_leads_somewhere_in_the_course(lesson):
+    links = re.findall(r"\]\(([^)]+)\)", markdown(lesson))
+    assert all((LESSONS[0].parent / link.split("#")[0]).exists() for link in links), links
+    assert not re.search(r"<img|!\[\]\(", markdown(lesson))  # a picture in the text would need words
+
+
+def test_every_symbol_of_an_equation_is_in_the_notation_table(lesson):
+    text = markdown(lesson)
+    table = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
+    explained = set().union(*(symbols(formula) for line in table for formula in formulas(line)))
+    prose = "\n".join(line for line in text.splitlines() if not line.startswith("| "))  # a table names others' symbols
+    used = set().union(*(symbols(formula) for formula in formulas(prose)))
+    assert used <= explained | LOCAL, f"not in the table: {used - explained - LOCAL}"
+
+
+def test_symbols_are_found_in_formulas():
+    (formula,) = formulas(r"a line with $\bar\alpha_{t-1} = \operatorname{Var}(x_t) + \sqrt{\tilde \mu}$ and `$no`")
+    assert symbols(formula) == {r"\bar\alpha", "t", "x", r"\tilde\mu"}
+
+
+def exercises_of(path):
+    return next((found for title, found in exercises.declared().items() if title[:2] == path.stem[:2]), [])
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_exercises_stand_in_the_lesson_as_they_are_declared(path):
+    """Task, stub, check and folded texts, each exercise once, in order, and word for word what was declared."""
+    cells = nbformat.read(path, as_version=4).cells
+    marked = [(i, MARKER.match(cell.source)) for i, cell in enumerate(cells) if MARKER.match(cell.source)]
+    assert all(with_exercise(cells[i].source) == cells[i].source for i, _ in marked), "run ddpm-teach build"
+    expected = [(kind, one.id) for one in exercises_of(path) for kind in ("exercise", "folded")]
+    assert [match.groups() for _, match in marked] == expected
+    for (i, match), (end, _) in zip(marked[::2], marked[1::2], strict=True):
+        answer = exercises.find(match[2]).answer
+        (stub,) = (cell.source for cell in cells[i + 1 : end])
+        assert stub.startswith(f"def {answer.__name__}{inspect.signature(answer)}:\n")
+        assert stub.endswith(f'\n\n\nexercises.check("{match[2]}", {answer.__name__})')
+
+
+def test_every_exercise_has_a_lesson():
+    assert {title[:2] for title in exercises.declared()} <= {path.stem[:2] for path in LESSONS}
+
+
+def markdown(lesson):
+    return "\n\n".join(cell.source for cell in lesson.cells if cell.cell_type == "markdown")
+
+
+def formulas(text):
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)
+    return [a or b for a, b in re.findall(r"\$\$(.+?)\$\$|\$(.+?)\$", text, re.S)]
+
+
+def symbols(formula):
+    """Letters with their accents: x, \\bar\\alpha. Functions, words and signs aren't symbols."""
+    formula = re.sub(r"\\(?:text|operatorname|mathrm)\{[^}]*\}", "", formula)
+    found = re.findall(r"(\\(?:bar|hat|tilde|mathcal|mathbb)\s*\{?\s*)?(\\[a-zA-Z]+|[a-zA-Z])", formula)
+    return {accent.strip().strip("{").strip() + base for accent, base in found if base not in SIGNS}
+
+
+LOCAL = {"a", "b", "e"}  # letters that a sentence introduces for itself
+WORDS = r"""
+\underbrace
+\sqrt \frac \sum \prod \log \ln \exp \sin \cos \min \max \int \nabla \partial \infty \dots \cdots \cdot \times \le \ge
+\lt \gt \ne \approx \sim \propto \pm \in \mid \to \quad \qquad \left \right \big \Big \bigl \bigr \Bigl \Bigr
+"""
+SIGNS = set(WORDS.split())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from ddpm_teach.kinds import Frame
-from ddpm_teach.pictures import save_film, save_png, tile, to_image, to_uint8
+from ddpm_teach.pictures import save_film, save_png, show, tile, to_image, to_uint8
+from ddpm_teach.plots import schedule_curves
+from ddpm_teach.schedule import linear
 
 
 def test_every_byte_survives_the_way_there_and_back():
@@ -88,3 +92,10 @@ def test_a_film_without_frames_is_refused_and_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="frames: "):
         save_film([], tmp_path / "film.gif")
     assert not (tmp_path / "film.gif").exists()
+
+
+def test_a_figure_is_shown_with_words_too():
+    picture = show(schedule_curves(linear()), "two falling curves")
+    bundle = picture._repr_mimebundle_()
+    assert bundle["text/plain"] == "two falling curves" and 'alt="two falling curves"' in bundle["text/html"]
+    assert Image.open(io.BytesIO(picture.png)).width > 500

@@ -122,9 +122,7 @@ class Exercise:
             return self._report("error", refused)
         outcomes = [_outcome(function, case) for case in cases]
         if _is_stub(function, outcomes[0]):
-            return self._report(
-                "not attempted", f"not attempted yet: write {function.__name__} above, run its cell, then this one"
-            )
+            return self._report("not attempted", f"not attempted yet: write {function.__name__} and run its cell again")
         right = [_outcome(self.reference, case).value for case in cases]
         wrong = [i for i in range(len(cases)) if self._difference(outcomes[i], right[i])]
         changed = next((one.changed for one in outcomes if one.changed), ())

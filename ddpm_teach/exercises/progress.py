@@ -65,4 +65,4 @@ class Progress:
             f'<tr><td style="text-align:left">{html.escape(lesson)}</td><td>{dots}</td><td>{n} of {total}</td></tr>'
             for lesson, dots, n, total in self.rows
         )
-        return f"<table><tr><th>lesson</th><th>exercises</th><th>solved</th></tr>{rows}</table>"
+        return f'<table><tr><th style="text-align:left">lesson</th><th>exercises</th><th>solved</th></tr>{rows}</table>'
