@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=run_train)
 
     sample = commands.add_parser("sample", help="draw pictures from trained weights")
-    sample.add_argument("weights", help="sprites, mnist32, or a checkpoint such as runs/mnist/last.pt")
+    sample.add_argument("weights", help="sprites, mnist, mnist32, or a checkpoint such as runs/mnist/last.pt")
     sample.add_argument(
         "--context",
         action="append",

@@ -14,7 +14,7 @@ from ddpm_teach.files import read_tensors, write_tensors
 from ddpm_teach.paths import course_path
 from ddpm_teach.schedule import Schedule
 
-NAMES = ("sprites", "mnist32")
+NAMES = ("sprites", "mnist", "mnist32")
 READERS = {"eps": from_eps, "x0": from_x0, "v": from_v}  # what a network predicts, and what reads it
 
 
@@ -49,7 +49,7 @@ class Pretrained:
 
 
 def load_pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained:
-    """Weights by name: "sprites", or "mnist32", digits.
+    """Weights by name: "sprites"; "mnist", digits of 28×28; "mnist32", digits that are asked for, 32×32.
 
     Raises:
         ValueError: for an unknown name, or a damaged file.

@@ -68,8 +68,22 @@ def test_digits_are_of_the_class_that_was_asked_for():
     options = dict(context=context, guidance_scale=2.0, steps=20, seed=0)
     x = sample(model.net, model.schedule, (80, 1, 32, 32), **options)
     assert class_accuracy(load_classifier("mnist"), x[..., 2:30, 2:30], labels) >= 0.85
-    frame = torch.cat([x[..., 0, :], x[..., -1, :], x[..., 0], x[..., -1]], dim=-1)
-    assert (frame.mean(-1) < -0.9).all()  # black, as of every real digit
+    assert (frame(x) < -0.9).all()  # black, as of every real digit
+
+
+def frame(x):
+    """The mean over the outermost pixels of each picture."""
+    return torch.cat([x[..., 0, :], x[..., -1, :], x[..., 0], x[..., -1]], dim=-1).mean(-1)
+
+
+def test_digits_that_nobody_asked_for_are_white_strokes_on_black():
+    """A network that is blind to the level of x_t draws on grey. Of the card's 200 the classifier is sure of 68 %."""
+    model = load_pretrained("mnist")
+    x = sample(model.net, model.schedule, (60, 1, 28, 28), steps=50, seed=0)
+    assert (frame(x) < -0.9).all()
+    ink = (x > 0).float().mean((1, 2, 3))
+    assert 0.08 < ink.mean() < 0.2  # real digits: 0.13
+    assert (load_classifier("mnist")(x).softmax(1).amax(1) > 0.9).float().mean() >= 0.5
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +97,8 @@ def test_the_classifier_knows_real_digits(digits):
     assert class_accuracy(load_classifier("mnist"), digits.pictures(slice(None)), digits.labels) >= 0.99
 
 
-def test_the_digits_network_is_far_below_every_linear_one(digits):
-    """0.0570 is the ε-loss of the best linear denoiser on these pictures."""
-    model, padded = load_pretrained("mnist32"), load("mnist", "test", size=32)
-    assert validation_loss(model.net, model.schedule, padded, n=1000, precision="float32") <= 0.030
+@pytest.mark.parametrize("name, size, linear", [("mnist", None, 0.0745), ("mnist32", 32, 0.0570)])
+def test_the_digits_networks_are_far_below_every_linear_one(digits, name, size, linear):
+    """`linear` is the ε-loss of the best linear denoiser on these pictures; 0.030 was asked for, 0.024 is on the card."""
+    model, pictures = load_pretrained(name), load("mnist", "test", size=size)
+    assert validation_loss(model.net, model.schedule, pictures, n=1000, precision="float32") <= 0.030 < linear

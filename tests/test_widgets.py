@@ -123,6 +123,11 @@ def test_curve_follows_the_walk():
     assert scrub(same).data["curve"] is None
 
 
+def test_a_film_opens_at_its_end_unless_told_where():
+    assert scrub(walk()).data["start"] == 50
+    assert scrub(walk(), start=0).data["start"] == 0 and scrub(walk(), start=17).data["start"] == 17
+
+
 def test_titles_and_geometry():
     data = scrub(walk(2), titles=["a", "<b>"], columns=8, scale=3, fps=5.0).data
     assert [panel["title"] for panel in data["panels"]] == ["a", "<b>"]
@@ -206,6 +211,7 @@ X = torch.zeros(2, 3, 4, 4)
         ([Frame(1, X)], {"panels": ("x", "x1")}, "panels: expected some of"),
         ([Frame(1, X)], {"panels": ()}, "panels: expected some of"),
         ([Frame(1, X)], {"titles": ["a", "b"]}, "titles: expected 1"),
+        ([Frame(1, X)], {"start": 1}, "start: expected a whole number in 0…0, got 1"),
         ([Frame(1001, X)], {"schedule": linear()}, "t: expected a whole number in 0…1000, got 1001"),
     ],
 )

@@ -92,7 +92,7 @@ score = Exercise(
     difficulty=2,
     minutes=8,
     task=r"""
-    Write the score $\nabla \log p(x_t)$ that a network's answer stands for: `eps_hat` is $\hat\varepsilon$ (b, c, h, w), `alpha_bar_t` the
+    Write the score $\nabla\ln q(x_t)$ that a network's answer stands for: `eps_hat` is $\hat\varepsilon$ (b, c, h, w), `alpha_bar_t` the
     number $\bar\alpha_t$.
     """,
     hints=(

@@ -40,6 +40,7 @@ def scrub(
     columns: int | None = None,
     scale: int | None = None,
     fps: float = 12.0,
+    start: int | None = None,
 ) -> Scrubber:
     """The frames of a walk under one slider. Lesson 00.
 
@@ -55,9 +56,11 @@ def scrub(
         columns: pictures in a row.
         scale: width of a picture's pixel on the screen; less where the page is narrow.
         fps: frames a second at speed 1×.
+        start: position 0, 1, … of the frame that is shown at first; the last one unless given.
 
     Raises:
-        ValueError: without frames, for other shapes, other panels, or another number of titles than of panels.
+        ValueError: without frames, for other shapes, other panels, another number of titles than of panels, or a start
+            that isn't there.
     """
     frames = _some(frames, "frames")
     if not isinstance(schedule, Schedule | None):
@@ -72,7 +75,10 @@ def scrub(
     shown = [_panel(title, frames, name, range(len(frames))) for title, name in zip(titles, panels, strict=True)]
     labels = [label(frame, schedule, panels) for frame in frames]
     curve = change_curve(frames) if schedule is None else level_curve(schedule, [frame.t for frame in frames])
-    return make(shown, frames[0].x, [frame.t for frame in frames], labels, curve, columns, scale, fps)
+    start = len(frames) - 1 if start is None else check_int("start", start, 0, len(frames) - 1)
+    film = make(shown, frames[0].x, [frame.t for frame in frames], labels, curve, columns, scale, fps)
+    film.data["start"] = start
+    return film
 
 
 def compare(
