@@ -1,8 +1,8 @@
 """How much faster is the course's training than the loop that tutorials write? Same network, same batch, one process.
 
-    uv run python benchmarks/train.py            # about 8 minutes on two cores
-    uv run python benchmarks/train.py --quick    # two minutes
-    uv run python benchmarks/train.py --losses   # the loss of both after 300 steps: half an hour
+    uv run python benchmarks/train.py            # about 4 minutes on two cores
+    uv run python benchmarks/train.py --quick    # 5 pairs of a third of the steps
+    uv run python benchmarks/train.py --losses   # the loss of both after 300 steps: about an hour
 
 The plain loop is float32, a DataLoader that makes a tensor of one picture at a time, Adam, `.item()` at every step.
 Ours is `ddpm_teach.training.train` as it comes. They run in turns, a few steps each, so that a machine that others use
@@ -146,7 +146,7 @@ def speed(name: str, case: Case, pairs: int, device: torch.device) -> dict:
     }
 
 
-def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int = 3) -> dict:
+def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) -> dict:
     """A row of train_losses.csv: the loss on 4,096 held-out pictures after so many steps, over several seeds."""
     images, held_out, found = pictures_of(case), pictures_of(case, "test"), {"plain": [], "ours": []}
     for seed in range(seeds):
@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="5 pairs of a third of the steps")
     parser.add_argument("--losses", action="store_true", help="compare losses instead of speed")
+    parser.add_argument("--seeds", type=int, default=3, help="for --losses, at least 2 (default: %(default)s)")
     args = parser.parse_args()
     device = pick_device()
     for name in args.nets:
@@ -197,7 +198,7 @@ def main() -> None:
         if args.losses:
             if name == "AttentionUNet":  # at full widths 300 steps would take hours
                 case = replace(case, build=small_attention)
-            row = losses(name, case, 300, device)
+            row = losses(name, case, 300, device, args.seeds)
         else:
             quick = replace(case, steps=max(1, case.steps // 3))
             row = speed(name, quick if args.quick else case, 5 if args.quick else args.pairs, device)

@@ -68,13 +68,13 @@ def train_preset(
     ends = time.monotonic() + 60 * minutes if minutes else float("inf")
     images, held_out = (part.to(device) for part in preset.load())
     net = preset.build().to(device)
-    how = {"batch_size": preset.batch_size, "precision": preset.precision, "processes": processes}
+    how = {name: getattr(preset, name) for name in ("batch_size", "precision", "target")} | {"processes": processes}
     try:
         if minutes and not resume:
             steps = max(1, int((ends - time.monotonic()) / _seconds_per_step(net, images, **how)))
             preset = replace(preset, steps=processes.first(steps))
-        run = {"steps": preset.steps, "lr": preset.lr, "classes": images.classes, "seed": preset.seed}
-        state = TrainState.create(net, linear(), **run)
+        run = {name: getattr(preset, name) for name in ("steps", "lr", "seed", "target")}
+        state = TrainState.create(net, linear(), classes=images.classes, **run)
         if resume:
             _resume(folder, state, processes)
             state.end_at(given.get("steps", state.steps), given.get("lr"))

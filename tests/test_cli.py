@@ -107,6 +107,7 @@ def test_a_run_that_is_interrupted_keeps_what_it_trained(how, tmp_path):
         (["train", "sprites", "--size", "20"], ["--size", "--images"]),
         (["train", "sprites", "--budget", "weeks"], ["'weeks'", "cpu-minutes, cpu-hour, gpu"]),
         (["train", "sprites", "--steps", "3", "--minutes", "1"], ["--minutes", "--steps"]),
+        (["train", "sprites", "--target", "score"], ["target", "'score'", "eps, x0, v"]),
         (["train", "sprites", "--precision", "float8"], ["precision", "float8", "bfloat16"]),
         (["build", "99_nothing.ipynb"], ["99_nothing.ipynb"]),
     ],

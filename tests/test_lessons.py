@@ -53,7 +53,6 @@ def test_cells_are_short_and_files_are_small(lesson):
     lengths = sorted(len(cell.source.splitlines()) for cell in code(lesson))
     assert lengths[len(lengths) // 2] <= 8 and lengths[-1] <= 25
     assert all(path.stat().st_size <= 1_500_000 for path in LESSONS)
-    assert all(len(line) <= 114 for cell in code(lesson) for line in cell.source.splitlines())  # what a page shows
 
 
 def test_no_lesson_defines_what_the_package_has(lesson):

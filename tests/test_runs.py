@@ -20,6 +20,7 @@ from PIL import Image
 from ddpm_teach import files, nets, runs, training
 from ddpm_teach.cli import main
 from ddpm_teach.data import load
+from ddpm_teach.denoise import from_x0
 from ddpm_teach.presets import BUDGETS, PRESETS, Preset
 from ddpm_teach.runs import train_preset
 from ddpm_teach.training import load_checkpoint, validation_loss
@@ -138,6 +139,20 @@ def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tiny, tmp_path, monke
     assert resumed.step == 6
     for name, value in whole.net.state_dict().items():
         assert torch.equal(resumed.net.state_dict()[name], value), name
+
+
+def test_a_run_keeps_what_it_predicts_and_is_sampled_by_it(tiny, tmp_path, monkeypatch):
+    """Read as noise, a network that was asked for the picture would draw noise."""
+    go(tmp_path, target="x0", steps=2)
+    assert go(tmp_path, resume=True, steps=4).target == "x0"
+    seen = []
+    monkeypatch.setattr(runs.weights, "READERS", {"x0": lambda *args: seen.append("x0") or from_x0(*args)})
+    assert (
+        main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "2", "--png", str(tmp_path / "x.png")]) == 0
+    )
+    assert seen == ["x0"]
+    with pytest.raises(ValueError, match=r"target: the run predicts 'x0', got 'v'; begin a new run"):
+        go(tmp_path, resume=True, target="v", steps=6)
 
 
 def test_other_pictures_than_the_runs_own_are_refused(tiny, tmp_path, monkeypatch):

@@ -192,10 +192,10 @@ average = Exercise(
     minutes=10,
     task=r"""
     Write one update of the moving average: from the average so far and the new weights (tensors of one shape) to the new average. `n` = 0, 1, 2, …
-    counts the updates before this one. The decay is `decay`, but in the beginning less: $\min(\text{decay}, (1+n)/(10+n))$.
+    counts the updates before this one. The decay is `decay`, but in the beginning less: `min(decay, (1 + n) / (10 + n))`.
     """,
     hints=(
-        "A decay $d$ keeps the share $d$ of the old average and takes $1-d$ of the new weights.",
+        "A decay `d` keeps the share `d` of the old average and takes `1 - d` of the new weights.",
         "At n = 0 the decay is 1/10: nine tenths of the random beginning are gone at the first update.",
     ),
     covers="n from 0 to 100,000, decays 0.9 to 0.9999, one to three axes",
