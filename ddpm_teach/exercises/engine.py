@@ -249,6 +249,8 @@ def _tensor_difference(got: Any, expected: Tensor, tolerance: float) -> str:
         return f"expected shape {tuple(expected.shape)}, got {tuple(got.shape)}"
     if got.dtype != expected.dtype:
         return f"expected dtype {_dtype(expected)}, got {_dtype(got)}"
+    if expected.requires_grad and not got.requires_grad:
+        return "expected a tensor through which a gradient flows back, got one without"
     off = ~torch.isclose(got.double(), expected.double(), rtol=tolerance, atol=tolerance, equal_nan=True)
     if not off.any():
         return ""

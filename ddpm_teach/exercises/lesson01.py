@@ -204,6 +204,12 @@ def _(alpha_bar, x0, t, eps):
     return share.sqrt() * x0 + (1 - share).sqrt() * eps
 
 
+@jump.mistake("ᾱ_t has one number for each picture; give it three more axes, so that it lines up with the first one")
+def _(alpha_bar, x0, t, eps):
+    share = alpha_bar[t]
+    return share.sqrt() * x0 + (1 - share).sqrt() * eps
+
+
 @jump.mistake("you read the table at t - 1; its index is the time already")
 def _(alpha_bar, x0, t, eps):
     share = alpha_bar[t - 1][:, None, None, None].to(x0.dtype)
@@ -236,8 +242,8 @@ rescaled = Exercise(
     difficulty=2,
     minutes=8,
     task=r"""
-    Somebody wants $T=200$ steps instead of 1000. Write `my_betas(T)`: a float64 tensor of $T$ values on a line, such that the
-    schedule ends in (almost) the same noise as DDPM's, whose line runs from 0.0001 to 0.02 at $T = 1000$.
+    Somebody wants $T=200$ steps instead of 1000. Write `my_betas(T)`: a float64 tensor of $T$ values on a line, with the same
+    *sum* as DDPM's line, which runs from 0.0001 to 0.02 at $T = 1000$. Multiply both of its ends by one number.
     """,
     hints=(
         r"$\ln \bar\alpha_T = \sum_t \ln(1-\beta_t) \approx -\sum_t \beta_t$. Which sum do the 1000 steps have?",
@@ -267,3 +273,13 @@ def _(T):
 @rescaled.mistake("only the upper end is scaled; the whole line has to be")
 def _(T):
     return torch.linspace(1e-4, 0.02 * 1000 / T, T, dtype=torch.float64)
+
+
+@rescaled.mistake("your ends are right for T = 200; they have to depend on T")
+def _(T):
+    return torch.linspace(5e-4, 0.1, T, dtype=torch.float64)
+
+
+@rescaled.mistake("you leave β's out and keep the others as they were; what the left-out ones added is missing")
+def _(T):
+    return torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)[:: 1000 // T]

@@ -48,6 +48,24 @@ def _(T, dim):
     return torch.where(j % 2 == 0, angles.sin(), angles.cos())
 
 
+@time_rows.mistake("your exponent doubles what was doubled already: it runs to nearly 2, and slow pairs stand still")
+def _(T, dim):
+    angles = torch.arange(1, T + 1)[:, None] * 10_000 ** (-2 * torch.arange(0, dim, 2) / dim)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+@time_rows.mistake("your exponent runs to a half only: i counts pairs, and there are dim/2 of them")
+def _(T, dim):
+    angles = torch.arange(1, T + 1)[:, None] * 10_000 ** (-torch.arange(dim // 2) / dim)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+@time_rows.mistake("sine and cosine of each pair have changed places")
+def _(T, dim):
+    angles = torch.arange(1, T + 1)[:, None] * 10_000 ** (-torch.arange(0, dim, 2) / dim)
+    return torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(1)
+
+
 @time_rows.mistake("sine and cosine of a pair have different frequencies; both columns of a pair share one")
 def _(T, dim):
     j = torch.arange(dim)
@@ -162,6 +180,11 @@ def _(c_in, c_out, size):
     return 2 * c_in * size * size + 9 * c_in * c_out + 9 * c_out * c_out
 
 
+@parameters.mistake("a window of 3×3 has nine numbers for each channel that goes in, and you count three")
+def _(c_in, c_out, size):
+    return 2 * c_in * size * size + 3 * c_in * c_out + c_out + 3 * c_out * c_out + c_out
+
+
 @parameters.mistake("your norm has two numbers for each channel; this one has two for each pixel of each channel")
 def _(c_in, c_out, size):
     return 2 * c_in + 9 * c_in * c_out + c_out + 9 * c_out * c_out + c_out
@@ -188,7 +211,7 @@ field = Exercise(
     difficulty=3,
     minutes=12,
     task=r"""
-    Write the receptive field: how many pixels of the input, in one direction, can change one pixel of the output. `layers` is a list of
+    Write the receptive field: how many pixels of the input, along one axis, the middle one included, can change one pixel of the output. `layers` is a list of
     `(kernel, stride)`, from the input on. No layers: 1.
     """,
     hints=(

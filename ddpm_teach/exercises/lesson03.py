@@ -12,9 +12,15 @@ from ddpm_teach.schedule import Schedule, linear
 LESSON = "03 training"
 
 
-def a_net(x, t):
-    """A function that is no good at all, but looks at everything that it is given."""
-    return torch.tanh(x + 0.3 * x.flip(-1)) * (t / 1000).to(x)[:, None, None, None]
+class ANet(torch.nn.Module):
+    """A network that is no good at all, but looks at everything that it is given, and could be trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x + self.gain * x.flip(-1)) * (t / 1000).to(x)[:, None, None, None]
 
 
 loss = Exercise(
@@ -24,15 +30,15 @@ loss = Exercise(
     minutes=10,
     task=r"""
     Write the simple loss of one batch, a tensor without axes. `net(x, t)` says which noise is in `x`; `alpha_bar` is the table of lesson 01,
-    `x0` clean pictures (b, c, h, w), `t` their times (b,), `eps` noise. Use `ddpm_teach.add_noise` or your own.
+    `x0` clean pictures (b, c, h, w), `t` their times (b,), `eps` noise. `add_noise(Schedule(alpha_bar), x0, t, eps)` makes noisy pictures.
     """,
     hints=(
         "Two lines: make the noisy pictures; compare the network's answer with the noise that you put in.",
-        "`add_noise(Schedule(alpha_bar), x0, t, eps)` makes them. The comparison is the mean of the squared differences.",
+        "The comparison is the mean of the squared differences, over all pixels of all pictures.",
     ),
     covers="batches of 1 to 5, one and three channels, float32 and float64, times 1 to T",
     cases=lambda rng: [
-        (a_net, linear(1000).alpha_bar, x0, torch.randint(1, 1001, (len(x0),), generator=rng), eps)
+        (ANet(), linear(1000).alpha_bar, x0, torch.randint(1, 1001, (len(x0),), generator=rng), eps)
         for x0, eps in pictures(rng)
     ],
     reference=lambda net, alpha_bar, x0, t, eps: (
@@ -66,6 +72,21 @@ def _(net, alpha_bar, x0, t, eps):
 @loss.mistake("your loss is a sum over all pixels, so it grows with the batch; the learning rate would have to follow")
 def _(net, alpha_bar, x0, t, eps):
     return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).sum()
+
+
+@loss.mistake("no gradient flows back through your loss, so nothing would be trained; leave no_grad and detach out")
+def _(net, alpha_bar, x0, t, eps):
+    return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).mean().detach()
+
+
+@loss.mistake("your loss is a Python number, which can't be differentiated; return the tensor")
+def _(net, alpha_bar, x0, t, eps):
+    return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).mean().item()
+
+
+@loss.mistake("you return a loss for each picture; a step needs one for the whole batch")
+def _(net, alpha_bar, x0, t, eps):
+    return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).mean((1, 2, 3))
 
 
 @loss.mistake("the differences aren't squared, so errors up and down cancel")
@@ -115,7 +136,7 @@ def _(eps_hat, alpha_bar_t):
     return eps_hat / (1 - alpha_bar_t) ** 0.5
 
 
-@score.mistake("you divide by the noise's variance; its standard deviation is what ε̂ was divided by before")
+@score.mistake("you divide by the noise's variance; the text has its root there")
 def _(eps_hat, alpha_bar_t):
     return -eps_hat / (1 - alpha_bar_t)
 
@@ -144,11 +165,14 @@ contexts = Exercise(
         "`(u >= share)[:, None]` lines it up with the rows; a product with True or False keeps or zeroes.",
     ),
     covers="1 to 16 contexts of width 1 to 10, shares from 0 to 1",
-    cases=lambda rng: [
-        (torch.rand(b, k, generator=rng) + 0.1, torch.rand(b, generator=rng), share)
-        for b, k in ((1, 1), (2, 3), (5, 5), (16, 10))
-        for share in (0.5, 0.0, 0.1, 1.0)
-    ],
+    cases=lambda rng: (
+        [
+            (torch.rand(b, k, generator=rng) + 0.1, torch.rand(b, generator=rng), share)
+            for b, k in ((1, 1), (2, 3), (5, 5), (16, 10))
+            for share in (0.5, 0.0, 0.1, 1.0)
+        ]
+        + [(torch.ones(2, 3), torch.tensor([0.5, 0.25]), 0.5)]
+    ),  # a draw that is no less than the share
     reference=lambda c, u, share: c * (u >= share).to(c)[:, None],
 )
 
@@ -161,6 +185,11 @@ def my_dropped(c, u, share):
 @contexts.mistake("it is the other way round: you keep the share that should go")
 def _(c, u, share):
     return c * (u < share)[:, None]
+
+
+@contexts.mistake("a draw that equals the share isn't below it, so its row stays")
+def _(c, u, share):
+    return c * (u > share)[:, None]
 
 
 @contexts.mistake("one draw decides for the whole batch; each picture has its own")
