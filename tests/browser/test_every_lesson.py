@@ -1,6 +1,6 @@
 """The lessons in real programs: run in JupyterLab from top to bottom, and as exported pages without kernel or network.
 
-A plain run takes lessons 00 and 01; `-m browser` takes all, also those that train for minutes.
+A plain run leaves out running the lessons that train for minutes; `-m browser` takes all.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ LESSONS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 PIXELS = "root => [...root.querySelectorAll('canvas')].map(canvas => canvas.toDataURL()).join()"
 
 
-def choose(lesson: Path) -> object:
-    plain = lesson in LESSONS[:2]
-    return pytest.param(lesson, id=lesson.stem, marks=[] if plain else [pytest.mark.slow])
+TRAINING = ("03_training",)
 
-
-every_lesson = pytest.mark.parametrize("lesson", [choose(lesson) for lesson in LESSONS])
+every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+every_lesson_run = pytest.mark.parametrize(
+    "lesson",
+    [pytest.param(one, id=one.stem, marks=[pytest.mark.slow] if one.stem in TRAINING else []) for one in LESSONS],
+)
 
 
 def move_all(page) -> None:
@@ -43,7 +44,7 @@ def move_all(page) -> None:
             assert root.evaluate(PIXELS) == before
 
 
-@every_lesson
+@every_lesson_run
 def test_restart_and_run_all_in_jupyterlab(lab, new_page, lesson):
     page = new_page()
     lab.open(page, nbformat.read(lesson, as_version=4), lesson.name)
