@@ -1,4 +1,4 @@
-"""The command `ddpm-teach`: lab, train, sample, build."""
+"""The command `ddpm-teach`: lab, train, sample, evaluate, build."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         help='a class, such as hero, monster, food, potion, "side hero"; repeat for several (default: all)',
     )
     sample.add_argument("--n", type=int, default=8, help="pictures of each class (default: %(default)s)")
-    sample.add_argument("--steps", type=int, default=50, help="DDIM steps (default: %(default)s)")
-    sample.add_argument("--eta", type=float, default=0.0, help="0 is DDIM, 1 is DDPM (default: %(default)s)")
-    sample.add_argument("--guidance", type=float, default=2.0, help="guidance scale (default: %(default)s)")
+    _add_sampler_options(sample)
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--device", help="cpu, cuda, mps (default: the fastest at hand)")
     sample.add_argument(
@@ -66,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     sample.add_argument("--gif", type=Path, help="where to write the film of the sampling (.gif or .webp)")
     sample.set_defaults(run=run_sample)
+
+    evaluate = commands.add_parser("evaluate", help="how good are the samples? (lesson 08)")
+    evaluate.add_argument("weights", help="sprites, mnist, mnist32, or a checkpoint of such a network")
+    _add_sampler_options(evaluate)
+    evaluate.add_argument("--n", type=int, default=2000, help="samples (default: %(default)s)")
+    evaluate.add_argument("--seed", type=int, default=0)
+    evaluate.add_argument("--device", help="cpu, cuda, mps (default: the fastest at hand)")
+    evaluate.set_defaults(run=run_evaluate)
 
     build = commands.add_parser("build", help="execute lessons in place, reproducibly")
     build.add_argument("lessons", nargs="*", type=Path, help="notebooks (default: all of the course)")
@@ -89,6 +95,13 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
             train.add_argument(f"--{option.name.replace('_', '-')}", type=kind, help=option.metadata["help"])
     train.add_argument("--device", help="cpu, cuda, mps (default: the fastest at hand)")
     train.add_argument("--resume", action="store_true", help="go on from the newest good checkpoint in --out")
+
+
+def _add_sampler_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--sampler", default="ddim", help="ddim, ddpm or heun (default: %(default)s)")
+    command.add_argument("--steps", type=int, default=50, help="moves from noise to picture (default: %(default)s)")
+    command.add_argument("--eta", type=float, default=0.0, help="of ddim: 1 is ddpm (default: %(default)s)")
+    command.add_argument("--guidance", type=float, default=2.0, help="guidance scale (default: %(default)s)")
 
 
 def run_lab(args: argparse.Namespace, rest: list[str]) -> int:
@@ -164,6 +177,7 @@ def run_train(args: argparse.Namespace) -> int:
 def run_sample(args: argparse.Namespace) -> int:
     """Draws pictures of the classes asked for: a row for each."""
     from ddpm_teach import runs
+    from ddpm_teach.samplers import Recipe
 
     if args.n < 1:
         raise ValueError(f"--n: expected a positive number, got {args.n}")
@@ -178,21 +192,33 @@ def run_sample(args: argparse.Namespace) -> int:
     names = (args.context or model.classes) if takes_context else ()
     png = args.png or (None if args.gif else Path("samples.png"))
     runs.draw(
-        model.net,
-        model.schedule,
+        model,
+        Recipe(args.sampler, steps=args.steps, eta=args.eta, guidance_scale=args.guidance),
         model.context(*names) if takes_context else None,
         n=args.n,
         columns=args.n if takes_context else min(args.n, 8),
         seed=args.seed,
-        target=model.target,
-        steps=args.steps,
-        eta=args.eta,
-        guidance_scale=args.guidance,
         png=png,
         gif=args.gif,
     )
     for path in filter(None, (png, args.gif)):
         print(f"{path}: {args.n} of each: {', '.join(names)}" if names else f"{path}: {args.n} pictures")
+    return 0
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Samples, and prints how far from real pictures they are, how many are as asked for, and the seconds."""
+    from ddpm_teach import runs
+    from ddpm_teach.evaluation import evaluate
+    from ddpm_teach.samplers import Recipe
+
+    recipe = Recipe(args.sampler, steps=args.steps, eta=args.eta, guidance_scale=args.guidance)
+    found = evaluate(runs.load_model(args.weights, _device(args.device)), recipe, args.n, args.seed)
+    print(f"{args.weights}, {args.sampler}, {args.steps} steps, {found.n} samples")
+    print(f"Fréchet distance  {found.frechet}   (training pictures in their place: {found.floor})")
+    if found.accuracy is not None:
+        print(f"class accuracy    {found.accuracy.value:.1%} ± {found.accuracy.error:.1%}")
+    print(f"seconds           {found.seconds:.3f} a sample")
     return 0
 
 

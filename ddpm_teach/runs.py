@@ -20,13 +20,11 @@ from tqdm.auto import tqdm
 
 from ddpm_teach import pictures, weights
 from ddpm_teach.data import ImageSet
-from ddpm_teach.denoise import clipped, guided
-from ddpm_teach.devices import in_precision
 from ddpm_teach.files import sweep, write_bytes
 from ddpm_teach.presets import Preset
 from ddpm_teach.processes import ALONE, Processes
-from ddpm_teach.sampling import ddim_step, trailing, walk
-from ddpm_teach.schedule import Schedule, linear
+from ddpm_teach.samplers import Recipe
+from ddpm_teach.schedule import linear
 from ddpm_teach.training import TrainLog, TrainState, load_checkpoint, save_checkpoint, train, validation_loss
 
 KEPT = tuple(option.name for option in fields(Preset) if "help" in option.metadata)
@@ -272,38 +270,26 @@ def page_of_samples(state: TrainState, png: Path, n: int = 8, steps: int = 50) -
     takes_context = state.net.config.get("context_dim") is not None
     contexts = torch.eye(len(state.classes)) if takes_context else None
     count = n if takes_context else n * n
-    draw(state.ema.module, state.schedule, contexts, n=count, columns=n, seed=state.seed, target=state.target,
-         steps=steps, png=png)  # fmt: skip
+    model = weights.Pretrained(state.ema.module, state.schedule, state.classes, "", state.target)
+    draw(model, Recipe(steps=steps, guidance_scale=2.0), contexts, n=count, columns=n, seed=state.seed, png=png)
     return f"{png}: a row of {n} for each of {', '.join(state.classes)}" if takes_context else f"{png}: {n} rows of {n}"
 
 
 def draw(
-    net: nn.Module,
-    schedule: Schedule,
+    model: weights.Pretrained,
+    recipe: Recipe,
     contexts: Tensor | None,
     *,
     n: int,
     columns: int,
     seed: int,
-    target: str = "eps",
-    steps: int = 50,
-    eta: float = 0.0,
-    guidance_scale: float = 2.0,
     png: Path | None = None,
     gif: Path | None = None,
 ) -> None:
     """Samples n pictures for each context, or n in all without; writes them as a PNG and their way as a GIF."""
-    device = next(net.parameters()).device
-    rng = torch.Generator().manual_seed(seed)
     count = n if contexts is None else n * len(contexts)
-    net.eval()
-    predict = in_precision(net, device, "auto")
-    if contexts is not None:
-        predict = guided(predict, contexts.repeat_interleave(n, 0).to(device), guidance_scale)
-    step = ddim_step(clipped(weights.READERS[target](predict, schedule), schedule), schedule, eta, rng=rng)
-    x = torch.randn(count, *net.image_shape, generator=rng).to(device)
-    frames = walk(step, x, trailing(schedule.T, steps))
-    film = [frame.x.cpu() for frame in tqdm(frames, total=steps + 1, unit="frame", desc="sampling", leave=False)]
+    frames = recipe.frames(model, count, None if contexts is None else contexts.repeat_interleave(n, 0), seed)
+    film = [frame.x.cpu() for frame in tqdm(frames, total=recipe.steps + 1, unit="frame", desc="sampling", leave=False)]
     if png:
         pictures.save_png(film[-1], png, columns=columns)
     if gif:

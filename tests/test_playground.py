@@ -10,10 +10,11 @@ import torch
 
 from ddpm_teach import load_pretrained
 from ddpm_teach.nets import LayerNormUNet
+from ddpm_teach.samplers import SAMPLERS, SPACINGS
 from ddpm_teach.schedule import linear
 from ddpm_teach.weights import Pretrained
 from ddpm_teach.widgets import playground, scrub
-from ddpm_teach.widgets.live import SAMPLERS, SPACINGS, Latest
+from ddpm_teach.widgets.live import Latest
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def film(ground) -> dict:
 def test_every_control_changes_the_film_and_the_same_settings_give_the_same(ground):
     first = film(ground)
     moves = {"steps": 4, "seed": 7, "guidance": 5.0, "hero": 0.0, "food": 0.5, "eta": 1.0}
-    moves |= {"sampler": "DDPM", "spacing": "quadratic"}
+    moves |= {"sampler": "ddpm", "spacing": "quadratic"}
     before = first
     for name, value in moves.items():
         ground.controls[name].value = value

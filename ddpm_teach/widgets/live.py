@@ -19,17 +19,11 @@ import traitlets
 from IPython.display import display
 
 from ddpm_teach.checks import check_int
-from ddpm_teach.denoise import clipped, guided
-from ddpm_teach.devices import in_precision
 from ddpm_teach.kinds import Frame
-from ddpm_teach.sampling import ddim_step, ddpm_step, heun_step, walk
-from ddpm_teach.times import leading, quadratic, trailing
-from ddpm_teach.weights import READERS, Pretrained
+from ddpm_teach.samplers import SAMPLERS, SPACINGS, Recipe
+from ddpm_teach.weights import Pretrained
 from ddpm_teach.widgets.film import SCRIPT, STYLE, Scrubber
 from ddpm_teach.widgets.scrubber import scrub
-
-SAMPLERS = ("DDIM", "DDPM", "Heun")
-SPACINGS = {"trailing": trailing, "leading": leading, "quadratic": quadratic}
 
 
 class Film(anywidget.AnyWidget):
@@ -101,22 +95,10 @@ class Playground:
 
     def frames(self, settings: dict[str, Any]) -> Iterator[Frame]:
         """The walk that the settings ask for, computed as it is read."""
-        schedule, net = self.model.schedule, self.model.net
-        device = next(net.parameters()).device
         mix = [settings[name] for name in self.model.classes if name in settings]
-        predict = in_precision(net, device, "auto")
-        if mix:
-            predict = guided(predict, torch.tensor([mix]).float().to(device), settings["guidance"])
-        denoise = clipped(READERS[self.model.target](predict, schedule), schedule)
-        rng = torch.Generator().manual_seed(settings["seed"])
-        steppers: dict[str, Callable] = {
-            "DDIM": lambda: ddim_step(denoise, schedule, settings["eta"], rng=rng),
-            "DDPM": lambda: ddpm_step(denoise, schedule, rng=rng),
-            "Heun": lambda: heun_step(denoise, schedule),
-        }
-        x = torch.randn(self.n, *net.image_shape, generator=rng).to(device)
-        times = SPACINGS[settings["spacing"]](schedule.T, settings["steps"])
-        return walk(steppers[settings["sampler"]](), x, times)
+        chosen = {name: settings[name] for name in ("sampler", "spacing", "steps", "eta")}
+        recipe = Recipe(**chosen, guidance_scale=settings.get("guidance", 1.0))
+        return recipe.frames(self.model, self.n, torch.tensor([mix]).float() if mix else None, settings["seed"])
 
     def wait(self, seconds: float = 60.0) -> None:
         """Until everything that was asked for is shown, for scripts and tests.
@@ -209,10 +191,10 @@ def _controls(steps: int, classes: tuple[str, ...]) -> dict[str, ipywidgets.Widg
 
     whole, real = ipywidgets.IntSlider, ipywidgets.FloatSlider
     controls = {
-        "sampler": ipywidgets.Dropdown(options=SAMPLERS, description="sampler", **style),
+        "sampler": ipywidgets.Dropdown(options=list(SAMPLERS), description="sampler", **style),
         "spacing": ipywidgets.Dropdown(options=list(SPACINGS), description="spacing", **style),
         "steps": slider(whole, steps, 1, 100, 1, "steps"),
-        "eta": slider(real, 0.0, 0.0, 1.0, 0.05, "η (DDIM)"),
+        "eta": slider(real, 0.0, 0.0, 1.0, 0.05, "η (ddim)"),
         "seed": slider(whole, 0, 0, 99, 1, "seed"),
     }
     if classes:
