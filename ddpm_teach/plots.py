@@ -161,6 +161,48 @@ def loss_by_time(t: Int[Tensor, " n"], losses: Float[Tensor, " n"], T: int, bins
 
 
 @plt.rc_context(STYLE)
+def measured_curves(
+    curves: Mapping[str, Sequence[tuple]],
+    x: str,
+    y: str,
+    *,
+    log: str = "",
+    floor: float | None = None,
+    floor_name: str = "floor",
+) -> Figure:
+    """What was measured, with its standard errors: a line for each name. Lessons 05 and 06.
+
+    Args:
+        curves: name → points (x, y) or (x, y, a word beside the point); each number may be a pair (value, error).
+        x, y: what the axes show.
+        log: the axes that are logarithmic: "", "x", "y" or "xy".
+        floor, floor_name: a value of y that is drawn as a line, such as the best possible, and what it is called.
+
+    Raises:
+        ValueError: without a curve, for one without a point, or for another `log`.
+    """
+    if not curves or not all(len(points) for points in curves.values()):
+        raise ValueError(f"curves: expected at least one with some (x, y) in it, got {dict(curves)!r}")
+    if log not in ("", "x", "y", "xy"):
+        raise ValueError(f'log: expected "", "x", "y" or "xy", got {log!r}')
+    figure, axes = _figure(size=(6.0, 3.6))
+    place = axes[0, 0]
+    for name, points in curves.items():
+        pairs = [[value if isinstance(value, tuple) else (value, 0.0) for value in point[:2]] for point in points]
+        (xs, dxs), (ys, dys) = (zip(*(pair[i] for pair in pairs), strict=True) for i in (0, 1))
+        place.errorbar(xs, ys, dys if any(dys) else None, dxs if any(dxs) else None, "o-", ms=4, capsize=2, label=name)
+        for here, there, *words in ((a, b, *point[2:]) for a, b, point in zip(xs, ys, points, strict=True)):
+            for word in words:
+                place.annotate(word, (here, there), xytext=(5, -11), textcoords="offset points", fontsize=9)
+    if floor is not None:
+        place.axhline(floor, color="#888888", linewidth=1.2, label=floor_name)
+    place.set(xlabel=x, ylabel=y, xscale="log" if "x" in log else "linear", yscale="log" if "y" in log else "linear")
+    if len(curves) > 1 or floor is not None:
+        place.legend()
+    return figure
+
+
+@plt.rc_context(STYLE)
 def trajectory_strip(frames: Iterable[Frame], n: int = 8, columns: int | None = None) -> Figure:
     """n frames of a walk, evenly chosen, the first and the last among them: x above, its x̂_0 below. Lesson 04."""
     frames = list(frames)
@@ -169,7 +211,7 @@ def trajectory_strip(frames: Iterable[Frame], n: int = 8, columns: int | None = 
     chosen = [frames[round(i)] for i in torch.linspace(0, len(frames) - 1, min(n, len(frames))).tolist()]
     rows = 2 if any(frame.x0 is not None for frame in chosen) else 1
     height, width = tile(frames[0].x, columns).shape[:2]
-    figure, axes = _figure(rows, len(chosen), (1.2 * len(chosen), rows * (0.25 + 1.2 * height / width)))
+    figure, axes = _figure(rows, len(chosen), (1.2 * len(chosen), rows * (0.35 + height / width)))
     for place in axes.flat:
         place.set_axis_off()
     for i, frame in enumerate(chosen):

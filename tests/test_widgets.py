@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ddpm_teach import Frame, linear
-from ddpm_teach.widgets import compare, forward, scrub
+from ddpm_teach.widgets import browse, compare, forward, scrub
 
 
 def walk(n=51, shape=(8, 3, 16, 16), seed=0):
@@ -168,6 +168,20 @@ def test_comparisons_that_make_no_sense_are_refused(streams, options, message):
     with pytest.raises(ValueError) as error:
         compare(streams, **options)
     assert message in str(error.value)
+
+
+def test_pictures_by_anything_but_the_time():
+    grey = {f"scale {k}": torch.full((2, 1, 4, 4), value) for k, value in enumerate((-1.0, 0.0, 1.0))}
+    browser = browse(grey)
+    assert browser.data["labels"] == ["scale 0", "scale 1", "scale 2"] and browser.data["curve"] is None
+    assert [film(browser, 0, i).mean().round() for i in range(3)] == [0, 128, 255]
+    assert repr(browser) == "Scrubber(3 frames, scale 0…2, 1 panel of 2 pictures 4×4)"
+
+
+@pytest.mark.parametrize("pictures", [{}, {"a": torch.zeros(1, 1, 2, 2), "b": torch.zeros(4)}])
+def test_pictures_that_cannot_be_browsed_are_refused(pictures):
+    with pytest.raises(ValueError, match="expected (some by their labels|pictures)"):
+        browse(pictures)
 
 
 def test_the_forward_process_is_a_few_kilobytes_whatever_its_length():

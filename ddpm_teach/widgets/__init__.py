@@ -3,9 +3,9 @@
 from typing import Any
 
 from ddpm_teach.widgets.film import Scrubber
-from ddpm_teach.widgets.scrubber import compare, forward, scrub
+from ddpm_teach.widgets.scrubber import browse, compare, forward, scrub
 
-__all__ = ["Scrubber", "compare", "forward", "playground", "scrub"]
+__all__ = ["Scrubber", "browse", "compare", "forward", "playground", "scrub"]
 
 
 def __getattr__(name: str) -> Any:

@@ -93,14 +93,17 @@ class Panel:
 def make(
     panels: Sequence[Panel],
     like: Tensor,
-    times: Sequence[int],
+    marks: Sequence[str],
     labels: list[str],
     curve: dict[str, Any] | None,
     columns: int | None,
     scale: int | None,
     fps: float,
 ) -> Scrubber:
-    """The film of panels; `like` is a picture of theirs, for the case that none has anything to show."""
+    """The film of panels; `like` is a picture of theirs, for the case that none has anything to show.
+
+    Each position has a label, on the page, and a shorter mark, in the still.
+    """
     count, channels, height, width = check_pictures([like, *(x for panel in panels for x in panel.film)])
     columns = min(columns or few_columns(count), count)
     empty = torch.full((count, channels, height, width), 0.8)
@@ -109,7 +112,7 @@ def make(
     sheets = [_sheet(grid) for grid in grids]
     data = {
         **geometry(width, height, count, columns, len(panels), scale, fps),
-        "start": len(times) - 1,  # the end is what the walk is about
+        "start": len(marks) - 1,  # the end is what the walk is about
         "labels": labels,
         "panels": [
             {
@@ -118,19 +121,19 @@ def make(
                 "across": sheet.shape[1] // (columns * width),
                 "empty": [i for i, k in enumerate(panel.at) if panel.film[k] is None],
             }
-            | ({} if panel.at == range(len(times)) else {"at": list(panel.at)})
+            | ({} if panel.at == range(len(marks)) else {"at": list(panel.at)})
             for panel, sheet in zip(panels, sheets, strict=True)
         ],
         "curve": curve,
     }
-    chosen = evenly(len(times), width)
+    chosen = evenly(len(marks), width)
     rows = [
         (panel.title, [(grid[panel.at[i]], panel.film[panel.at[i]] is None) for i in chosen])
         for panel, grid in zip(panels, grids, strict=True)
     ]
     what = f"{many(len(panels), 'panel')} of {many(count, 'picture')} {width}×{height}"
-    still = strip([times[i] for i in chosen], rows)
-    return Scrubber(data, still, f"Scrubber({many(len(times), 'frame')}, {span(times)}, {what})")
+    still = strip([marks[i] for i in chosen], rows)
+    return Scrubber(data, still, f"Scrubber({many(len(marks), 'frame')}, {span(marks)}, {what})")
 
 
 def geometry(
@@ -198,20 +201,20 @@ def evenly(n: int, width: int) -> list[int]:
     return np.linspace(0, n - 1, min(n, max(2, 780 // (width * scale + 8)))).round().astype(int).tolist()
 
 
-def strip(times: Sequence[int], rows: list[tuple[str, list[tuple[np.ndarray, bool]]]]) -> bytes:
-    """A row for each title: grids (h, w, c), and whether there was nothing to show.
+def strip(marks: Sequence[str], rows: list[tuple[str, list[tuple[np.ndarray, bool]]]]) -> bytes:
+    """A row for each title: grids (h, w, c), and whether there was nothing to show, with a mark over each column.
 
     On its own light ground, so that its words are readable on a dark page too.
     """
     h, w = rows[0][1][0][0].shape[:2]
     scale = max(1, round(112 / w))
     h, w = h * scale, w * scale
-    strip = Image.new("RGB", (8 + len(times) * (w + 8), 24 + len(rows) * (h + 24)), LIGHT)
+    strip = Image.new("RGB", (8 + len(marks) * (w + 8), 24 + len(rows) * (h + 24)), LIGHT)
     draw, font = ImageDraw.Draw(strip), ImageFont.load_default(13)
     for top, (title, grids) in zip(range(24, strip.height, h + 24), rows, strict=True):
         draw.text((8, top + 1), _plain(title), GREY, font)
-        for left, t, (grid, none) in zip(range(8, strip.width, w + 8), times, grids, strict=True):
-            draw.text((left, 4), f"t = {t}", INK, font)
+        for left, mark, (grid, none) in zip(range(8, strip.width, w + 8), marks, grids, strict=True):
+            draw.text((left, 4), mark, INK, font)
             strip.paste(_rgb(grid, scale), (left, top + 20))
             if none:
                 draw.text((left + w / 2, top + 20 + h / 2), "none yet", GREY, font, "mm")
@@ -223,8 +226,9 @@ def _plain(title: str) -> str:
     return title.rpartition(" · ")[2]
 
 
-def span(times: Sequence[int]) -> str:
-    return f"t = {times[0]}" + f"…{times[-1]}" * (len(times) > 1)
+def span(marks: Sequence[str]) -> str:
+    """t = 1000…0 for the marks from "t = 1000" to "t = 0"."""
+    return marks[0] + f"…{marks[-1].rpartition(' ')[2]}" * (len(marks) > 1)
 
 
 def many(count: int, noun: str) -> str:

@@ -76,7 +76,7 @@ def scrub(
     labels = [label(frame, schedule, panels) for frame in frames]
     curve = change_curve(frames) if schedule is None else level_curve(schedule, [frame.t for frame in frames])
     start = len(frames) - 1 if start is None else check_int("start", start, 0, len(frames) - 1)
-    film = make(shown, frames[0].x, [frame.t for frame in frames], labels, curve, columns, scale, fps)
+    film = make(shown, frames[0].x, [f"t = {frame.t}" for frame in frames], labels, curve, columns, scale, fps)
     film.data["start"] = start
     return film
 
@@ -114,7 +114,8 @@ def compare(
     check_pictures([frames[0].x for frames in walks.values()] + [x for one in shown for x in one.film])
     labels = [_times([own[title][at[title][i]] for title in walks]) for i in range(len(times))]
     like = next(iter(walks.values()))[0].x
-    return make(shown, like, times, labels, distance_curve(shown, times), columns, scale, fps)
+    marks = [f"t = {t}" for t in times]
+    return make(shown, like, marks, labels, distance_curve(shown, times), columns, scale, fps)
 
 
 def forward(
@@ -169,8 +170,34 @@ def forward(
     (name, schedule), *_ = schedules.items()
     shown = [times[name][i] for i in evenly(frames, width)]
     grids = [(tile(add_noise(schedule, images, t, eps), columns, gap=0), False) for t in shown]
+    still = strip([f"t = {t}" for t in shown], [("picture at time t", grids)])
     what = f"{many(count, 'picture')} {width}×{height}, {many(len(schedules), 'schedule')}"
-    return Scrubber(data, strip(shown, [("picture at time t", grids)]), f"Forward({many(frames, 'frame')}, {what})")
+    return Scrubber(data, still, f"Forward({many(frames, 'frame')}, {what})")
+
+
+def browse(
+    pictures: Mapping[str, Tensor],
+    title: str = "x",
+    *,
+    columns: int | None = None,
+    scale: int | None = None,
+    fps: float = 2.0,
+) -> Scrubber:
+    """Pictures under one slider that isn't the time: a guidance scale, a mixture, a number of steps. Lesson 05.
+
+    Args:
+        pictures: what the slider says there → pictures (b, c, h, w) in [-1, 1], all of one shape, in this order.
+        title: a heading.
+        columns, scale, fps: as in `scrub`.
+
+    Raises:
+        ValueError: without pictures, or for other shapes.
+    """
+    if not isinstance(pictures, Mapping) or not pictures:  # a batch would have too long a text
+        got = "none" if isinstance(pictures, Mapping) else f"a {type(pictures).__name__}"
+        raise ValueError(f"pictures: expected some by their labels, {{'scale 2': x, …}}, got {got}")
+    labels, shown = list(pictures), [x.detach().float().cpu() for x in pictures.values()]
+    return make([Panel(title, shown, range(len(shown)))], shown[0], labels, labels, None, columns, scale, fps)
 
 
 def _shares(schedule: Schedule, t: int) -> tuple[float, float]:
