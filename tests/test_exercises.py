@@ -54,7 +54,7 @@ def test_there_is_enough_of_everything(exercise):
     assert len({mistake.says for mistake in exercise.mistakes}) == len(exercise.mistakes)
     assert len(exercise.inputs()) >= 5
     code = inspect.getsource(exercise.answer).splitlines()[-1].removeprefix("    return ")
-    assert all(code not in mistake.says for mistake in exercise.mistakes)  # a sentence gives nothing away
+    assert len(code) < 3 or all(code not in mistake.says for mistake in exercise.mistakes)  # gives nothing away
 
 
 @each

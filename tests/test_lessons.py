@@ -132,7 +132,7 @@ def symbols(formula):
 
 LOCAL = {"a", "b", "e"}  # letters that a sentence introduces for itself
 WORDS = r"""
-\underbrace
+\underbrace \Rightarrow \tfrac
 \sqrt \frac \sum \prod \log \ln \exp \sin \cos \min \max \int \nabla \partial \infty \dots \cdots \cdot \times \le \ge
 \lt \gt \ne \approx \sim \propto \pm \in \mid \to \quad \qquad \left \right \big \Big \bigl \bigr \Bigl \Bigr
 """

@@ -1,0 +1,263 @@
+"""Exercises of lesson 06, DDIM."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ddpm_teach.exercises.engine import Exercise
+from ddpm_teach.exercises.lesson01 import pictures
+from ddpm_teach.exercises.lesson04 import SHARES, two_times
+from ddpm_teach.forward import picture_from, posterior
+from ddpm_teach.kinds import Estimate
+from ddpm_teach.sampling import ddim_step
+from ddpm_teach.times import trailing
+
+LESSON = "06 DDIM"
+
+
+def _ddim_mean(x: Tensor, eps: Tensor, ab_t: float, ab_s: float) -> Tensor:
+    schedule, t, s = two_times(ab_t, ab_s)
+    return ddim_step(lambda x, t: Estimate(picture_from(schedule, x, t, eps), eps), schedule)(x, t, s).x
+
+
+plain = Exercise(
+    "06.1",
+    "One step without chance",
+    difficulty=2,
+    minutes=10,
+    task=r"""
+    Write DDIM's step for $\sigma = 0$: from `xt` and the network's `eps_hat` (both (b, c, h, w)) to $x_s$, with the numbers $\bar\alpha_t$ and $\bar\alpha_s$.
+    """,
+    hints=(
+        r"Two lines: the guess $\hat x_0$ (exercise 04.1), then lesson 01's jump, to time $s$ this time.",
+        r"The jump's noise isn't drawn. It is $\hat\varepsilon$, the one that is in `xt`.",
+    ),
+    covers="batches of 1 to 5, one and three channels, float32 and float64, five pairs of times, the last step among them",
+    cases=lambda rng: [(xt, eps, a, b) for xt, eps in pictures(rng) for a, b in SHARES],
+    reference=_ddim_mean,
+)
+
+
+@plain.solution
+def my_ddim(xt, eps_hat, ab_t, ab_s):
+    x0 = (xt - (1 - ab_t) ** 0.5 * eps_hat) / ab_t**0.5
+    return ab_s**0.5 * x0 + (1 - ab_s) ** 0.5 * eps_hat
+
+
+@plain.mistake("your jump goes back to time t, so nothing has moved")
+def _(xt, eps_hat, ab_t, ab_s):
+    x0 = (xt - (1 - ab_t) ** 0.5 * eps_hat) / ab_t**0.5
+    return ab_t**0.5 * x0 + (1 - ab_t) ** 0.5 * eps_hat
+
+
+@plain.mistake("the noise that comes back is scaled by its variance at s; a standard deviation is needed")
+def _(xt, eps_hat, ab_t, ab_s):
+    x0 = (xt - (1 - ab_t) ** 0.5 * eps_hat) / ab_t**0.5
+    return ab_s**0.5 * x0 + (1 - ab_s) * eps_hat
+
+
+@plain.mistake("the picture is put at time s, but its noise is missing: x_s would be too clean for its time")
+def _(xt, eps_hat, ab_t, ab_s):
+    x0 = (xt - (1 - ab_t) ** 0.5 * eps_hat) / ab_t**0.5
+    return ab_s**0.5 * x0
+
+
+@plain.mistake(
+    "that is the guess of the clean picture; the step has to end at time s, with the noise that belongs there"
+)
+def _(xt, eps_hat, ab_t, ab_s):
+    return (xt - (1 - ab_t) ** 0.5 * eps_hat) / ab_t**0.5
+
+
+@plain.mistake("the noise of time t comes back in full, but at s there is less of it")
+def _(xt, eps_hat, ab_t, ab_s):
+    x0 = (xt - (1 - ab_t) ** 0.5 * eps_hat) / ab_t**0.5
+    return ab_s**0.5 * x0 + (1 - ab_t) ** 0.5 * eps_hat
+
+
+@plain.mistake("the two times are exchanged")
+def _(xt, eps_hat, ab_t, ab_s):
+    x0 = (xt - (1 - ab_s) ** 0.5 * eps_hat) / ab_s**0.5
+    return ab_t**0.5 * x0 + (1 - ab_t) ** 0.5 * eps_hat
+
+
+def chances(rng: torch.Generator) -> Iterator[tuple[float, float, float]]:
+    return ((a, b, eta) for a, b in SHARES for eta in (1.0, 0.5, 0.0))
+
+
+def _sigma(ab_t: float, ab_s: float, eta: float) -> float:
+    schedule, t, s = two_times(ab_t, ab_s)
+    return eta * math.sqrt(posterior(schedule, torch.zeros(1), torch.zeros(1), t, s).variance)
+
+
+chance = Exercise(
+    "06.2",
+    "How much chance",
+    difficulty=1,
+    minutes=5,
+    task=r"""
+    Write $\sigma$ for a move from $t$ to $s$: the number `eta` times the standard deviation of the posterior, $q(x_s\mid x_t,x_0)$. Numbers in, a number out.
+    """,
+    hints=(
+        r"Lesson 04 has the variance, with $\bar\alpha_s$ in the place of $\bar\alpha_{t-1}$ and $1-\bar\alpha_t/\bar\alpha_s$ in that of $\beta_t$.",
+        r"$\sigma^2 = \eta^2\,\frac{1-\bar\alpha_s}{1-\bar\alpha_t}\,\bigl(1-\frac{\bar\alpha_t}{\bar\alpha_s}\bigr)$; it is 0 at the last step by itself.",
+    ),
+    covers="five pairs of times, the last step among them, η of 0, 0.5 and 1",
+    cases=chances,
+    reference=_sigma,
+    tolerance=1e-6,
+)
+
+
+@chance.solution
+def my_sigma(ab_t, ab_s, eta):
+    return eta * ((1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s)) ** 0.5
+
+
+@chance.mistake("that is a variance; take the root")
+def _(ab_t, ab_s, eta):
+    return eta * (1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s)
+
+
+@chance.mistake("that is the variance of the forward step, DDPM's other choice; here the posterior's is asked for")
+def _(ab_t, ab_s, eta):
+    return eta * (1 - ab_t / ab_s) ** 0.5
+
+
+@chance.mistake("the fraction is upside down: less noise is left at s than at t")
+def _(ab_t, ab_s, eta):
+    return eta * ((1 - ab_t) / (1 - ab_s) * (1 - ab_t / ab_s)) ** 0.5 if ab_s < 1 else math.inf
+
+
+@chance.mistake("η goes in as its root; it multiplies the standard deviation itself")
+def _(ab_t, ab_s, eta):
+    return (eta * (1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s)) ** 0.5
+
+
+spacing = Exercise(
+    "06.3",
+    "The list of times",
+    difficulty=2,
+    minutes=10,
+    task=r"""
+    Write the even list from `T` down to 0 with exactly `steps` moves, whole numbers: `my_times(1000, 4)` is [1000, 750, 500, 250, 0]. Where T isn't divisible by `steps`, round to the nearest.
+    """,
+    hints=(
+        "A list with n moves has n + 1 times.",
+        "`round(T * k / steps)` for k from `steps` down to 0. (No test asks for a half, where rounding is a matter of taste.)",
+    ),
+    covers="all numbers of steps of T = 1 to 12, and 7, 30, 50 and 999 steps of 1000",
+    cases=lambda rng: [
+        (T, steps)
+        for T, steps in [(T, n) for T in range(1, 13) for n in range(1, T + 1)] + [(1000, n) for n in (7, 30, 50, 999)]
+        if not any((2 * T * k) % steps == 0 and (2 * T * k // steps) % 2 for k in range(steps))
+    ],
+    reference=trailing,
+)
+
+
+@spacing.solution
+def my_times(T, steps):
+    return [round(T * k / steps) for k in range(steps, -1, -1)]
+
+
+@spacing.mistake("your list stops before 0, so a last move is missing, and noise stays in the picture")
+def _(T, steps):
+    return [round(T * k / steps) for k in range(steps, 0, -1)]
+
+
+@spacing.mistake(
+    "with a stride of T // steps the number of moves isn't what was asked for, or the list doesn't end at 0"
+)
+def _(T, steps):
+    return [*range(T, 0, -(T // steps)), 0]
+
+
+@spacing.mistake("your list ends above 0: a range's end isn't in it, and T // steps times the number of steps isn't T")
+def _(T, steps):
+    return list(range(T, -1, -(T // steps)))
+
+
+@spacing.mistake("your list goes up; a walk back goes down")
+def _(T, steps):
+    return [round(T * k / steps) for k in range(steps + 1)]
+
+
+@spacing.mistake("your numbers are cut off, not rounded")
+def _(T, steps):
+    return [T * k // steps for k in range(steps, -1, -1)]
+
+
+@spacing.mistake("your times aren't whole numbers")
+def _(T, steps):
+    return [T * k / steps for k in range(steps, -1, -1)]
+
+
+def directions(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor, float]]:
+    for n in (2, 3, 12, 192, 768):
+        a, b = torch.randn(2, n, generator=rng)
+        for share in (0.5, 0.25, 1.0, 0.0):
+            yield a, b, share
+
+
+def _slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
+    angle = 2 * math.atan2((a / a.norm() - b / b.norm()).norm().item(), (a / a.norm() + b / b.norm()).norm().item())
+    return (math.sin((1 - share) * angle) * a + math.sin(share * angle) * b) / math.sin(angle)
+
+
+sphere = Exercise(
+    "06.4",
+    "Between two noises",
+    difficulty=2,
+    minutes=10,
+    task=r"""
+    Write the spherical interpolation of two noises `a` and `b` (vectors of n numbers): with the angle $\omega$ between them, $\bigl(\sin((1-\lambda)\,\omega)\,a + \sin(\lambda\,\omega)\,b\bigr)/\sin\omega$;
+    `share` is $\lambda$, from 0 to 1.
+    """,
+    hints=(
+        r"The cosine of the angle is `(a * b).sum() / (a.norm() * b.norm())`.",
+        "`torch.acos` of it is a tensor without axes; `torch.sin` takes it.",
+    ),
+    covers="vectors of 2 to 768 numbers, shares 0, 0.25, 0.5 and 1",
+    cases=directions,
+    reference=_slerp,
+    tolerance=1e-3,
+)
+
+
+@sphere.solution
+def my_slerp(a, b, share):
+    angle = torch.acos((a * b).sum() / (a.norm() * b.norm()))
+    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
+
+
+@sphere.mistake("that is a straight line: in the middle the noise is too weak by a factor of about 0.7")
+def _(a, b, share):
+    return (1 - share) * a + share * b
+
+
+@sphere.mistake("the two ends are exchanged: at share 0 it has to be a")
+def _(a, b, share):
+    return _slerp(b, a, share)
+
+
+@sphere.mistake("the cosine isn't an angle yet")
+def _(a, b, share):
+    angle = (a * b).sum() / (a.norm() * b.norm())
+    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
+
+
+@sphere.mistake("the division by the sine of the whole angle is missing, so the ends don't fit")
+def _(a, b, share):
+    angle = torch.acos((a * b).sum() / (a.norm() * b.norm()))
+    return torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b
+
+
+@sphere.mistake("the cosine has to be divided by both lengths; without that it is no cosine, and acos gives NaN")
+def _(a, b, share):
+    angle = torch.acos((a * b).sum())
+    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)

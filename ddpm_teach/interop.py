@@ -1,0 +1,112 @@
+"""Our networks inside diffusers: a scheduler, a network and a pipeline of its kinds. Lesson 09.
+
+    pipeline = to_pipeline(load_pretrained("sprites"))
+    pipeline.save_pretrained("sprites-diffusers")                  # diffusers' folder format
+    pictures = CoursePipeline.from_pretrained("sprites-diffusers")(context=…, num_inference_steps=50).images
+
+It needs diffusers: pip install "ddpm-teach[interop]". Times there count from 0: diffusers' timestep is our t - 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ddpm_teach import nets
+from ddpm_teach.guidance import guided
+from ddpm_teach.schedule import Schedule
+from ddpm_teach.weights import Pretrained
+
+try:
+    from diffusers import ConfigMixin, DDIMScheduler, DiffusionPipeline, ModelMixin
+    from diffusers.configuration_utils import register_to_config
+except ModuleNotFoundError:
+    raise ModuleNotFoundError('diffusers is not installed; run: pip install "ddpm-teach[interop]"') from None
+
+
+class CourseUNet(ModelMixin, ConfigMixin):
+    """One of our networks as a diffusers model: (sample, timestep from 0, context) → ε̂.
+
+    Args:
+        description: its name and configuration, as `nets.describe` gives them.
+        classes: the names of its classes, in the order of the context.
+    """
+
+    @register_to_config
+    def __init__(self, description: dict, classes: list[str]) -> None:
+        super().__init__()
+        self.net = nets.build(description)
+
+    def forward(self, sample: Tensor, timestep: Tensor | int, context: Tensor | None = None) -> Tensor:
+        t = torch.as_tensor(timestep, device=sample.device).long().expand(len(sample)) + 1
+        return self.net(sample, t, context)
+
+
+class Images(NamedTuple):
+    """What the pipeline returns: pictures (b, c, h, w) in [-1, 1]."""
+
+    images: Tensor
+
+
+class CoursePipeline(DiffusionPipeline):
+    """diffusers' own loop around our network: its scheduler makes the steps."""
+
+    def __init__(self, unet: CourseUNet, scheduler: DDIMScheduler) -> None:
+        super().__init__()
+        self.register_modules(unet=unet, scheduler=scheduler)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        context: Tensor | None = None,
+        guidance_scale: float = 1.0,
+        num_inference_steps: int = 50,
+        eta: float = 0.0,
+        batch_size: int = 1,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Images:
+        """As many pictures as `noise` has, which is x_T; without it as many as there are contexts, or `batch_size`."""
+        if noise is None:
+            count = batch_size if context is None else len(context)
+            noise = torch.randn(count, *self.unet.net.image_shape, generator=generator)
+        x = noise.to(self.unet.device)
+        net = self.unet.net if context is None else guided(self.unet.net, context.to(x), guidance_scale)
+        self.scheduler.set_timesteps(num_inference_steps)
+        for timestep in self.progress_bar(self.scheduler.timesteps):
+            t = timestep.to(x.device).long().expand(len(x)) + 1
+            # "clipped": ε̂ made to agree with the clipped x̂_0, as ours does
+            step = self.scheduler.step(
+                net(x, t), timestep, x, eta=eta, use_clipped_model_output=True, generator=generator
+            )
+            x = step.prev_sample
+        return Images(x)
+
+
+def to_scheduler(schedule: Schedule) -> DDIMScheduler:
+    """The same β in diffusers' DDIM, with trailing times and clipping: equal to ours where `steps` divides T.
+
+    diffusers keeps β in float32, which costs a picture of 50 steps up to 1e-5.
+    """
+    return DDIMScheduler(
+        num_train_timesteps=schedule.T,
+        trained_betas=schedule.beta[1:].tolist(),
+        clip_sample=True,
+        set_alpha_to_one=True,  # the last move ends at ᾱ_0 = 1
+        timestep_spacing="trailing",
+    )
+
+
+def to_pipeline(model: Pretrained) -> CoursePipeline:
+    """A model of ours as a diffusers pipeline; the network is copied.
+
+    Raises:
+        ValueError: for a network that doesn't predict the noise.
+    """
+    if model.target != "eps":
+        raise ValueError(f"model: expected a network that predicts the noise, got one for {model.target!r}")
+    unet = CourseUNet(description=nets.describe(model.net), classes=list(model.classes))
+    unet.net.load_state_dict(model.net.state_dict())
+    return CoursePipeline(unet.eval(), to_scheduler(model.schedule))
