@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+import pytest
+
 from tests import shape_checks
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # two workers, a thread each: two thread pools on two cores wait for each other
@@ -17,3 +19,16 @@ if os.environ.get("DDPM_TEACH_SHAPE_CHECKS") != "off":  # off: where a test is a
     from jaxtyping import install_import_hook
 
     install_import_hook("ddpm_teach", f"{shape_checks.__name__}.checked")
+
+
+def pytest_collection_modifyitems(items):
+    """Lesson 07 trains on MNIST: where that can't be had, its cells are skipped, and say why."""
+    cells = [item for item in items if item.path.suffix == ".ipynb" and item.path.name.startswith("07")]
+    if cells:
+        from ddpm_teach import load
+
+        try:
+            load("mnist", "test")
+        except FileNotFoundError as error:
+            for cell in cells:
+                cell.add_marker(pytest.mark.skip(reason=str(error)))

@@ -2,7 +2,10 @@
 
 import ast
 import inspect
+import os
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -110,6 +113,16 @@ def test_exercises_stand_in_the_lesson_as_they_are_declared(path):
         assert stub.endswith(f'\n\n\nexercises.check("{match[2]}", {answer.__name__})')
 
 
+def test_where_mnist_cannot_be_had_the_lesson_that_needs_it_is_skipped_and_says_why(tmp_path):
+    nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy")}  # nothing listens there
+    env = {**os.environ, **nowhere, "DDPM_TEACH_DATA": str(tmp_path)}
+    (lesson,) = (path for path in LESSONS if path.stem.startswith("07"))
+    command = [sys.executable, "-m", "pytest", "-n0", "-q", "-rs", str(lesson)]
+    run = subprocess.run(command, env=env, capture_output=True, text=True, cwd=LESSONS[0].parent.parent)
+    assert run.returncode == 0 and "skipped" in run.stdout and "passed" not in run.stdout, run.stdout
+    assert "set DDPM_TEACH_DATA to a folder" in run.stdout
+
+
 def test_every_exercise_has_a_lesson():
     assert {title[:2] for title in exercises.declared()} <= {path.stem[:2] for path in LESSONS}
 
@@ -132,7 +145,7 @@ def symbols(formula):
 
 LOCAL = {"a", "b", "e"}  # letters that a sentence introduces for itself
 WORDS = r"""
-\underbrace \Rightarrow \tfrac
+\underbrace \Rightarrow \tfrac \lVert \rVert
 \sqrt \frac \sum \prod \log \ln \exp \sin \cos \min \max \int \nabla \partial \infty \dots \cdots \cdot \times \le \ge
 \lt \gt \ne \approx \sim \propto \pm \in \mid \to \quad \qquad \left \right \big \Big \bigl \bigr \Bigl \Bigr
 """

@@ -146,7 +146,7 @@ def test_a_run_keeps_what_it_predicts_and_is_sampled_by_it(tiny, tmp_path, monke
     go(tmp_path, target="x0", steps=2)
     assert go(tmp_path, resume=True, steps=4).target == "x0"
     seen = []
-    monkeypatch.setattr(runs.weights, "READERS", {"x0": lambda *args: seen.append("x0") or from_x0(*args)})
+    monkeypatch.setattr("ddpm_teach.samplers.READERS", {"x0": lambda *args: seen.append("x0") or from_x0(*args)})
     assert (
         main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "2", "--png", str(tmp_path / "x.png")]) == 0
     )

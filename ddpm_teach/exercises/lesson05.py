@@ -124,19 +124,26 @@ def _(eps_c, eps_u, scale):
     return scale * (eps_c - eps_u)
 
 
-def a_net(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
-    """No good, but its answer depends on all three, picture by picture, and it takes no batch of mixed lengths."""
-    if not len(x) == len(t) == len(c):
-        raise ValueError(f"the network got {len(x)} pictures, {len(t)} times and {len(c)} contexts")
-    gain = 1 + (c * torch.arange(1, c.shape[1] + 1).to(c)).sum(1) / 10 + t / 1000
-    return torch.tanh(x) * gain[:, None, None, None].to(x)
+class ANet:
+    """No good, but its answer depends on all three, picture by picture; and it answers one call, of twice the batch."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    def __call__(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        if not len(x) == len(t) == len(c):
+            raise ValueError(f"the network got {len(x)} pictures, {len(t)} times and {len(c)} contexts")
+        if len(x) != 2 * self.batch:
+            raise ValueError(f"the network got {len(x)} pictures; one call with all {2 * self.batch} is asked for")
+        gain = 1 + (c * torch.arange(1, c.shape[1] + 1).to(c)).sum(1) / 10 + t / 1000
+        return torch.tanh(x) * gain[:, None, None, None].to(x)
 
 
 def wishes(rng: torch.Generator) -> Iterator[tuple]:
     for x, _ in pictures(rng):
         for scale in (2.0, 0.5, 7.5):
             t = torch.randint(1, 1001, (len(x),), generator=rng)
-            yield a_net, x, t, torch.eye(5)[torch.arange(len(x)) % 5], scale
+            yield ANet(len(x)), x, t, torch.eye(5)[torch.arange(len(x)) % 5], scale
 
 
 one_call = Exercise(
@@ -145,7 +152,7 @@ one_call = Exercise(
     difficulty=2,
     minutes=10,
     task=r"""
-    Write a guided network's answer with a *single* call `net(x, t, c)` of a batch twice as large: `x` (b, c, h, w), `t` (b,), contexts `c` (b, 5), zeros for "no context", and the number `scale`.
+    Write a guided network's answer with a *single* call `net(x, t, c)` of a batch twice as large: `x` (b, channels, h, w), `t` (b,), contexts `c` (b, 5), zeros for "no context", and the number `scale`.
     (One large call is faster than two small ones, above all on a GPU.)
     """,
     hints=(

@@ -228,7 +228,8 @@ def _plain(title: str) -> str:
 
 def span(marks: Sequence[str]) -> str:
     """t = 1000…0 for the marks from "t = 1000" to "t = 0"."""
-    return marks[0] + f"…{marks[-1].rpartition(' ')[2]}" * (len(marks) > 1)
+    same = marks[0].rpartition(" ")[0] + " "
+    return marks[0] + f"…{marks[-1].removeprefix(same)}" * (len(marks) > 1)
 
 
 def many(count: int, noun: str) -> str:

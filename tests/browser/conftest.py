@@ -93,7 +93,8 @@ class Lab(Server):
         errors = page.evaluate("""() => [...jupyterapp.shell.currentWidget.content.model.cells]
           .filter(cell => cell.type === 'code').flatMap(cell => cell.outputs.toJSON())
           .filter(output => output.output_type === 'error').map(error => `${error.ename}: ${error.evalue}`)""")
-        assert errors == []
+        # JupyterLab's own word when a kernel is shut down while it was asking it something.
+    assert [error for error in errors if "Canceled future for" not in error] == []
 
     @staticmethod
     def shut_down(page):
@@ -134,7 +135,8 @@ def new_page(chromium):
     yield make
     for context in contexts:
         context.close()
-    assert errors == []
+    # JupyterLab's own word when a kernel is shut down while it was asking it something.
+    assert [error for error in errors if "Canceled future for" not in error] == []
 
 
 def check_playground(page, seed):

@@ -1,0 +1,159 @@
+"""Exercises of lesson 09, towards Stable Diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ddpm_teach.exercises.engine import Exercise
+from ddpm_teach.exercises.lesson01 import pictures
+from ddpm_teach.schedule import scaled_linear
+
+LESSON = "09 towards Stable Diffusion"
+
+betas = Exercise(
+    "09.1",
+    "Stable Diffusion's schedule",
+    difficulty=1,
+    minutes=5,
+    task=r"""
+    Write the T values of $\beta$ (a float64 tensor) that latent diffusion calls "linear": it is the *root* of $\beta$ that is linear, from the root of `start` to the root of `end`.
+    """,
+    hints=(
+        "`torch.linspace(a, b, T, dtype=torch.float64)` is linear from a to b.",
+        "Linear between the roots, then the square of all.",
+    ),
+    covers="T of 2 to 1000, Stable Diffusion's values and others",
+    cases=lambda rng: [
+        (T, start, end) for T in (2, 3, 10, 1000) for start, end in ((0.00085, 0.012), (1e-4, 0.02), (0.0015, 0.0195))
+    ],
+    reference=lambda T, start, end: _betas(T, start, end),
+    tolerance=1e-9,
+)
+
+
+def _betas(T: int, start: float, end: float) -> Tensor:
+    return torch.linspace(start**0.5, end**0.5, T, dtype=torch.float64) ** 2
+
+
+@betas.solution
+def my_betas(T, start, end):
+    return torch.linspace(start**0.5, end**0.5, T, dtype=torch.float64) ** 2
+
+
+@betas.mistake('this is linear in β itself, which is what DDPM calls linear, and latent diffusion "sqrt_linear"')
+def _(T, start, end):
+    return torch.linspace(start, end, T, dtype=torch.float64)
+
+
+@betas.mistake("those are the roots; β is their square")
+def _(T, start, end):
+    return torch.linspace(start**0.5, end**0.5, T, dtype=torch.float64)
+
+
+@betas.mistake('that is the root of a linear β, latent diffusion\'s "sqrt"; here the root itself is linear')
+def _(T, start, end):
+    return torch.linspace(start, end, T, dtype=torch.float64) ** 0.5
+
+
+@betas.mistake("your numbers have fewer digits than asked for; with a thousand factors that adds up, so use float64")
+def _(T, start, end):
+    return torch.linspace(start**0.5, end**0.5, T) ** 2
+
+
+def codebooks(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    for (x0, _), k in zip(pictures(rng), (2, 3, 5, 8, 16) * 2, strict=False):
+        yield x0, torch.linspace(-1, 1, k, dtype=x0.dtype)
+
+
+quantized = Exercise(
+    "09.2",
+    "A projection",
+    difficulty=2,
+    minutes=8,
+    task=r"""
+    Latent diffusion's `quantize_x0` moves the guess to what its decoder knows. Write such a projection for a codebook of single numbers: replace each number of `x0` (b, c, h, w) by the nearest one of `codes` (k,).
+    """,
+    hints=(
+        "`x0[..., None] - codes` has a last axis with the distance to each code.",
+        "`.abs().argmin(-1)` says which is nearest, and `codes[…]` looks it up.",
+    ),
+    covers="codebooks of 2 to 16 numbers, float32 and float64",
+    cases=codebooks,
+    reference=lambda x0, codes: codes[(x0[..., None] - codes).square().min(-1).indices],
+)
+
+
+@quantized.solution
+def my_quantized(x0, codes):
+    return codes[(x0[..., None] - codes).abs().argmin(-1)]
+
+
+@quantized.mistake("those are the codes' numbers in the book; the codes themselves are asked for")
+def _(x0, codes):
+    return (x0[..., None] - codes).abs().argmin(-1)
+
+
+@quantized.mistake("the smallest difference is a very negative one; take its size")
+def _(x0, codes):
+    return codes[(x0[..., None] - codes).argmin(-1)]
+
+
+@quantized.mistake("that is the farthest code")
+def _(x0, codes):
+    return codes[(x0[..., None] - codes).abs().argmax(-1)]
+
+
+@quantized.mistake("those are the distances that are left, not the codes")
+def _(x0, codes):
+    return (x0[..., None] - codes).abs().amin(-1)
+
+
+def sigmas(rng: torch.Generator) -> Iterator[tuple[float]]:
+    ab = scaled_linear().alpha_bar
+    return ((ab[t].item(),) for t in (1, 10, 100, 500, 900, 1000))
+
+
+to_sigma = Exercise(
+    "09.3",
+    "EDM's noise level",
+    difficulty=2,
+    minutes=8,
+    task=r"""
+    EDM and many newer samplers write a noisy picture as $y = x_0 + \sigma\,\varepsilon$, without shrinking the picture. Divide $x_t=\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon$ by what stands before $x_0$, and write $\sigma$ for a number $\bar\alpha_t$.
+    """,
+    hints=(
+        r"After the division $\varepsilon$ has the factor $\sqrt{1-\bar\alpha_t}/\sqrt{\bar\alpha_t}$.",
+        r"Lesson 06 called it $r$.",
+    ),
+    covers="Stable Diffusion's schedule at six times",
+    cases=sigmas,
+    reference=lambda alpha_bar_t: (1 / alpha_bar_t - 1) ** 0.5,
+)
+
+
+@to_sigma.solution
+def my_sigma_of(alpha_bar_t):
+    return ((1 - alpha_bar_t) / alpha_bar_t) ** 0.5
+
+
+@to_sigma.mistake("that is the variance; σ is its root")
+def _(alpha_bar_t):
+    return (1 - alpha_bar_t) / alpha_bar_t
+
+
+@to_sigma.mistake("that is the noise in x_t, before the division by the picture's factor")
+def _(alpha_bar_t):
+    return (1 - alpha_bar_t) ** 0.5
+
+
+@to_sigma.mistake("upside down: it has to grow with the noise")
+def _(alpha_bar_t):
+    return (alpha_bar_t / (1 - alpha_bar_t)) ** 0.5
+
+
+@to_sigma.mistake("you divide by ᾱ, but the picture's factor is its root")
+def _(alpha_bar_t):
+    return (1 - alpha_bar_t) ** 0.5 / alpha_bar_t
