@@ -93,8 +93,7 @@ class Lab(Server):
         errors = page.evaluate("""() => [...jupyterapp.shell.currentWidget.content.model.cells]
           .filter(cell => cell.type === 'code').flatMap(cell => cell.outputs.toJSON())
           .filter(output => output.output_type === 'error').map(error => `${error.ename}: ${error.evalue}`)""")
-        # JupyterLab's own word when a kernel is shut down while it was asking it something.
-    assert [error for error in errors if "Canceled future for" not in error] == []
+        assert errors == []
 
     @staticmethod
     def shut_down(page):
