@@ -35,7 +35,7 @@ attention = Exercise(
     ),
     covers="batches of 1 to 3, 2 to 16 places, 1 to 8 numbers, float32 and float64",
     cases=questions,
-    reference=scaled_dot_product_attention,
+    reference=lambda q, k, v: scaled_dot_product_attention(q, k, v),  # a builtin has no signature to look at
 )
 
 
