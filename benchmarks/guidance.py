@@ -4,8 +4,8 @@
 
 Writes data/results/guidance.csv, which lesson 05 plots: for 1,000 samples at each scale (200 of each class, DDIM, 25
 steps) the share that the classifier takes for what was asked for, how far apart two samples of one class are in the
-classifier's features, and the Fréchet distance to the real test sprites; each with its standard error. The row "real"
-is the test sprites themselves, their distance that of two halves.
+classifier's features, and the Fréchet distance to the real test sprites; each with its standard error. In the row
+"real" a thousand training sprites stand in the samples' place: the floor.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import math
 
 import torch
 
-from ddpm_teach import clipped, ddim_step, from_eps, guided, linear, load, load_pretrained, trailing, walk
-from ddpm_teach.devices import in_precision
+from ddpm_teach import load, load_pretrained
 from ddpm_teach.metrics import Moments, diversity, frechet, in_parts, load_classifier
 from ddpm_teach.paths import course_path
+from ddpm_teach.samplers import Recipe
 
 SCALES = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8)
 PARTS, LABELS = 5, torch.arange(5).repeat(40)  # five times 200 samples, 40 of each class
@@ -62,12 +62,9 @@ def real_parts() -> list[torch.Tensor]:
 
 def draw(scale: float, seed: int) -> torch.Tensor:
     """One part; the same noise at every scale."""
-    model, schedule = load_pretrained("sprites"), linear()
-    net = guided(in_precision(model.net, torch.device("cpu"), "auto"), torch.eye(5)[LABELS], scale)
-    noise = torch.randn(len(LABELS), 3, 16, 16, generator=torch.Generator().manual_seed(seed))
-    step = ddim_step(clipped(from_eps(net, schedule), schedule), schedule)
-    *_, last = walk(step, noise, trailing(schedule.T, 25))
-    return last.x.float()
+    recipe = Recipe("ddim", steps=25, guidance_scale=scale)
+    *_, last = recipe.frames(load_pretrained("sprites"), len(LABELS), torch.eye(5)[LABELS], seed)
+    return last.x
 
 
 if __name__ == "__main__":

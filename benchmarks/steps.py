@@ -3,9 +3,9 @@
     uv run python benchmarks/steps.py             # about an hour on one CPU core
 
 Writes data/results/steps.csv, which lesson 06 plots: the Fréchet distance, in the classifier's features, of 1,000
-samples (200 of each class) to the real test sprites, with its standard error, and the seconds on the
-machine that it ran on. The column "first" is the distance of the first 200 alone, which the lesson
-computes again. The row "real" is a thousand training sprites in the samples' place: the floor.
+samples (200 of each class) to the real test sprites, with its standard error, and the processor's seconds, all threads
+together, which other work on the machine changes little. The column "first" is the distance of the first 200 alone,
+which the lesson computes again. The row "real" is a thousand training sprites in the samples' place: the floor.
 """
 
 from __future__ import annotations
@@ -17,26 +17,11 @@ import time
 import torch
 from guidance import LABELS, PARTS, real_parts
 
-from ddpm_teach import (
-    clipped,
-    ddim_step,
-    ddpm_step,
-    from_eps,
-    guided,
-    heun_step,
-    leading,
-    linear,
-    load,
-    load_pretrained,
-    quadratic,
-    trailing,
-    walk,
-)
-from ddpm_teach.devices import in_precision
+from ddpm_teach import load, load_pretrained
 from ddpm_teach.metrics import Moments, frechet, frechet_distance, in_parts, load_classifier
 from ddpm_teach.paths import course_path
+from ddpm_teach.samplers import Recipe
 
-SPACINGS = {"trailing": trailing, "leading": leading, "quadratic": quadratic}
 RUNS = [  # guidance scale, sampler, spacing, numbers of steps
     (1, "DDIM", "trailing", (5, 10, 20, 50, 100)),
     (1, "DDIM", "leading", (5, 10, 20, 50)),
@@ -47,12 +32,13 @@ RUNS = [  # guidance scale, sampler, spacing, numbers of steps
     (3, "DDIM", "trailing", (5, 10, 20)),
     (3, "DDPM", "trailing", (5, 10, 20)),
 ]
-SAMPLERS = sorted({sampler for _, sampler, _, _ in RUNS})
+# DDPM with the posterior's variance is DDIM's eta = 1.
+SAMPLERS = {"DDIM": ("ddim", 0.0), "DDPM": ("ddpm", 0.0), "DDPM, posterior": ("ddim", 1.0), "Heun": ("heun", 0.0)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samplers", nargs="*", default=SAMPLERS, choices=SAMPLERS)
+    parser.add_argument("--samplers", nargs="*", default=list(SAMPLERS), choices=SAMPLERS)
     parser.add_argument("--out", default=course_path("data") / "results" / "steps.csv")
     args = parser.parse_args()
     classifier, test = load_classifier("sprites"), load("sprites", "test")
@@ -73,33 +59,18 @@ def main() -> None:
         report("", "real", "", "", "", parts=real_parts(), seconds=0)
         for scale, sampler, spacing, counts in RUNS:
             for steps in counts if sampler in args.samplers else ():
-                start = time.perf_counter()
-                drawn = [draw(scale, sampler, SPACINGS[spacing], steps, seed) for seed in range(PARTS)]
-                seconds = time.perf_counter() - start
-                parts, calls = [x for x, _ in drawn], drawn[0][1]
-                report(scale, sampler, spacing, steps, calls, parts=parts, seconds=seconds)
+                name, eta = SAMPLERS[sampler]
+                recipe = Recipe(name, spacing, steps, eta, scale)
+                start = time.process_time()
+                parts = [draw(recipe, seed) for seed in range(PARTS)]
+                calls = 2 * steps - 1 if name == "heun" else steps
+                report(scale, sampler, spacing, steps, calls, parts=parts, seconds=time.process_time() - start)
 
 
-def draw(scale: float, sampler: str, spacing: object, steps: int, seed: int) -> tuple[torch.Tensor, int]:
-    """One part, from the same noise for every sampler, and how often the network was called for it."""
-    model, schedule, rng = load_pretrained("sprites"), linear(), torch.Generator().manual_seed(seed)
-    noise, calls = torch.randn(len(LABELS), 3, 16, 16, generator=rng), 0
-    predict = in_precision(model.net, torch.device("cpu"), "auto")
-
-    def counted(*args: torch.Tensor) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        return predict(*args)
-
-    denoise = clipped(from_eps(guided(counted, torch.eye(5)[LABELS], scale), schedule), schedule)
-    step = {
-        "DDIM": lambda: ddim_step(denoise, schedule),
-        "DDPM": lambda: ddpm_step(denoise, schedule, rng=rng),
-        "DDPM, posterior": lambda: ddpm_step(denoise, schedule, variance="posterior", rng=rng),
-        "Heun": lambda: heun_step(denoise, schedule),
-    }[sampler]()
-    *_, last = walk(step, noise, spacing(schedule.T, steps))
-    return last.x.float(), calls
+def draw(recipe: Recipe, seed: int) -> torch.Tensor:
+    """One part, from the same noise for every sampler."""
+    *_, last = recipe.frames(load_pretrained("sprites"), len(LABELS), torch.eye(5)[LABELS], seed)
+    return last.x
 
 
 if __name__ == "__main__":

@@ -81,14 +81,20 @@ class OneByOne(Dataset):
         return self.transform(self.pictures[i]), context
 
 
-def plain_loop(net: nn.Module, images: ImageSet, batch_size: int, device: torch.device) -> Iterator[float]:
-    """Algorithm 1 as articles print it; yields every step's loss."""
+def plain_loop(
+    net: nn.Module,
+    images: ImageSet,
+    batch_size: int,
+    device: torch.device,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> Iterator[float]:
+    """Algorithm 1 as articles print it; yields every step's loss. `optimizer` continues an earlier run."""
     T = 1000
     beta = torch.linspace(1e-4, 0.02, T, device=device)
     alpha_bar = (1 - beta).cumprod(0)
     net.to(device).train()
     with_context = net.config.get("context_dim") is not None
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    optimizer = optimizer or torch.optim.Adam(net.parameters(), lr=1e-3)
     while True:
         for x, c in DataLoader(OneByOne(images), batch_size, shuffle=True, drop_last=True):
             x, c = x.to(device), c.to(device)

@@ -173,7 +173,7 @@ def measured_curves(
     """What was measured, with its standard errors: a line for each name. Lessons 05 and 06.
 
     Args:
-        curves: name → points (x, y) or (x, y, a word beside the point); each number may be a pair (value, error).
+        curves: name → points (x, y); each number may be a pair (value, error).
         x, y: what the axes show.
         log: the axes that are logarithmic: "", "x", "y" or "xy".
         floor, floor_name: a value of y that is drawn as a line, such as the best possible, and what it is called.
@@ -188,12 +188,9 @@ def measured_curves(
     figure, axes = _figure(size=(6.0, 3.6))
     place = axes[0, 0]
     for name, points in curves.items():
-        pairs = [[value if isinstance(value, tuple) else (value, 0.0) for value in point[:2]] for point in points]
+        pairs = [[value if isinstance(value, tuple) else (value, 0.0) for value in point] for point in points]
         (xs, dxs), (ys, dys) = (zip(*(pair[i] for pair in pairs), strict=True) for i in (0, 1))
         place.errorbar(xs, ys, dys if any(dys) else None, dxs if any(dxs) else None, "o-", ms=4, capsize=2, label=name)
-        for here, there, *words in ((a, b, *point[2:]) for a, b, point in zip(xs, ys, points, strict=True)):
-            for word in words:
-                place.annotate(word, (here, there), xytext=(5, -11), textcoords="offset points", fontsize=9)
     if floor is not None:
         place.axhline(floor, color="#888888", linewidth=1.2, label=floor_name)
     place.set(xlabel=x, ylabel=y, xscale="log" if "x" in log else "linear", yscale="log" if "y" in log else "linear")

@@ -1,0 +1,52 @@
+"""What all benchmarks share: rows of a table, printed and kept, and the machine that they come from."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import platform
+from pathlib import Path
+
+import torch
+
+from ddpm_teach.devices import has_native_bfloat16
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine(device: torch.device) -> dict:
+    """The last columns of every row: when, on what, with which versions."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return {
+        "date": datetime.date.today().isoformat(),
+        "device": f"{device.type}, {name}",
+        "bfloat16": "native" if has_native_bfloat16(device) else "none",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def show(rows: list[dict]) -> None:
+    """Prints the rows as a table."""
+    columns = list(rows[0])
+    cells = [columns, *([str(row[column]) for column in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+
+
+def keep(name: str, rows: list[dict], device: torch.device) -> None:
+    """Appends the rows, with the machine, to results/NAME.csv."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.csv"
+    new = not path.exists()
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], *machine(device)], lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerows({**row, **machine(device)} for row in rows)
+
+
+def warn_without_bfloat16(device: torch.device) -> None:
+    if not has_native_bfloat16(device):
+        print("This machine has no bfloat16 matrix units, so its ratios can't be compared with the course's own.")

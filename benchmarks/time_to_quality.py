@@ -1,0 +1,151 @@
+"""How long until a network draws as well as the article's does after its whole training?
+
+    uv run python benchmarks/time_to_quality.py mnist      # about three hours on one core; once per release
+    uv run python benchmarks/time_to_quality.py sprites    # about an hour
+    uv run python benchmarks/time_to_quality.py --quick    # a few steps of everything; nothing is kept
+
+The article's recipe: the loop that train.py calls plain (float32, one picture at a time, Adam at 1e-3, no average of
+the weights); for MNIST 20 epochs of LayerNormUNet in batches of 128. Ours: `train` with a preset of the command line.
+Both train in one process, and their clocks stop while they are judged: 1,000 samples, with DDPM in 100 steps for
+digits and DDIM in 20 for sprites. Rows go to benchmarks/results/time_to_quality.csv as they come; the article's run
+can be interrupted and goes on from runs/time_to_quality/ when the script is called again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from measured import keep, show
+from torch import nn
+from train import plain_loop
+
+from ddpm_teach import Pretrained, linear, pick_device
+from ddpm_teach.devices import evaluating
+from ddpm_teach.evaluation import evaluate
+from ddpm_teach.presets import Preset, find
+from ddpm_teach.samplers import Recipe
+from ddpm_teach.training import TrainState, train
+
+KEPT = Path("runs") / "time_to_quality"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A data set with the article's run and ours; both are judged after every `every` steps."""
+
+    article: Preset
+    ours: Preset
+    recipe: Recipe
+    every: int
+
+
+CONTESTS = {
+    "mnist": Contest(
+        Preset("mnist", find("mnist", "cpu-hour").net, steps=9_360, batch_size=128),  # 20 epochs
+        Preset("mnist", find("mnist", "cpu-hour").net, steps=5_000, batch_size=64, lr=3e-3),
+        Recipe("ddpm", steps=100),
+        every=1_000,
+    ),
+    "sprites": Contest(
+        Preset("sprites", find("sprites", "cpu-hour").net, steps=6_000, batch_size=64),
+        Preset("sprites", find("sprites", "cpu-minutes").net, steps=1_600, batch_size=24, lr=3e-3, target="x0"),
+        Recipe("ddim", steps=20),
+        every=200,
+    ),
+}
+
+
+def article_run(preset: Preset, every: int, path: Path, device: torch.device) -> Iterator[tuple[int, float, nn.Module]]:
+    """(step, seconds of training, network) after every so many steps; goes on where an earlier call was interrupted."""
+    torch.manual_seed(preset.seed)
+    images, _ = preset.load()
+    net, step, seconds = preset.build(), 0, 0.0
+    optimizer = torch.optim.Adam(net.to(device).parameters(), lr=preset.lr)
+    if path.exists():
+        kept = torch.load(path, weights_only=True)
+        net.load_state_dict(kept["net"])
+        optimizer.load_state_dict(kept["optimizer"])
+        step, seconds = kept["step"], kept["seconds"]
+    loop = plain_loop(net, images, preset.batch_size, device, optimizer)
+    while step < preset.steps:
+        n, start = min(every, preset.steps - step), clock(device)
+        for _ in itertools.islice(loop, n):
+            pass
+        step, seconds = step + n, seconds + clock(device) - start
+        kept = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds}
+        torch.save(kept, path)
+        yield step, seconds, net
+
+
+def our_run(preset: Preset, every: int, device: torch.device) -> Iterator[tuple[int, float, nn.Module]]:
+    """The same of `train`."""
+    images, _ = preset.load()
+    options = dict(steps=preset.steps, lr=preset.lr, classes=images.classes, seed=preset.seed, target=preset.target)
+    state, seconds = TrainState.create(preset.build().to(device), linear(), **options), 0.0
+    loop = train(state, images.to(device), batch_size=preset.batch_size)
+    while state.step < preset.steps:
+        start = clock(device)
+        for _ in itertools.islice(loop, every):
+            pass
+        seconds += clock(device) - start
+        yield state.step, seconds, state.ema.module
+
+
+def clock(device: torch.device) -> float:
+    """Seconds: on a CPU those of the processor over the threads, which other work on the machine changes little."""
+    if device.type == "cpu":
+        return time.process_time() / torch.get_num_threads()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def judged(contest: str, name: str, step: int, seconds: float, model: Pretrained, recipe: Recipe, n: int) -> dict:
+    with evaluating(model.net):
+        found = evaluate(model, recipe, n)
+    return {
+        "data": contest,
+        "loop": name,
+        "step": step,
+        "seconds": round(seconds, 1),
+        "frechet": f"{found.frechet.value:.3f}",
+        "error": f"{found.frechet.error:.3f}",
+        "floor": f"{found.floor.value:.3f}",
+        "accuracy": f"{found.accuracy.value:.3f}" if found.accuracy else "",
+        "samples": found.n,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("contests", nargs="*", default=list(CONTESTS), help="mnist, sprites (default: both)")
+    parser.add_argument("--loops", nargs="+", choices=("ours", "article"), default=("ours", "article"))
+    parser.add_argument("--quick", action="store_true", help="a few steps of everything, nothing is kept")
+    args = parser.parse_args()
+    device, n = pick_device(), 50 if args.quick else 1_000
+    for contest in map(CONTESTS.get, args.contests):
+        presets, every = {"ours": contest.ours, "article": contest.article}, contest.every
+        if args.quick:
+            presets, every = {name: replace(preset, steps=4) for name, preset in presets.items()}, 2
+        folder = Path(tempfile.mkdtemp()) if args.quick else KEPT
+        folder.mkdir(parents=True, exist_ok=True)
+        for loop in args.loops:
+            preset = presets[loop]
+            resumed = folder / f"{preset.dataset}.pt"
+            run = our_run(preset, every, device) if loop == "ours" else article_run(preset, every, resumed, device)
+            for step, seconds, net in run:
+                model = Pretrained(net, linear(), preset.load()[0].classes, "", preset.target)
+                row = judged(preset.dataset, loop, step, seconds, model, contest.recipe, n)
+                show([row])
+                if not args.quick:
+                    keep("time_to_quality", [row], device)
+
+
+if __name__ == "__main__":
+    main()
