@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ddpm_teach.forward import add_noise
@@ -194,6 +195,10 @@ def measured_curves(
     if floor is not None:
         place.axhline(floor, color="#888888", linewidth=1.2, label=floor_name)
     place.set(xlabel=x, ylabel=y, xscale="log" if "x" in log else "linear", yscale="log" if "y" in log else "linear")
+    for axis in (getattr(place, f"{letter}axis") for letter in log):  # 5, 10, 20, 50 rather than powers of ten
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     if len(curves) > 1 or floor is not None:
         place.legend()
     return figure
