@@ -102,6 +102,7 @@ def _add_sampler_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--steps", type=int, default=50, help="moves from noise to picture (default: %(default)s)")
     command.add_argument("--eta", type=float, default=0.0, help="of ddim: 1 is ddpm (default: %(default)s)")
     command.add_argument("--guidance", type=float, default=2.0, help="guidance scale (default: %(default)s)")
+    command.add_argument("--precision", default="auto", help="auto, float32 or bfloat16 (default: %(default)s)")
 
 
 def run_lab(args: argparse.Namespace, rest: list[str]) -> int:
@@ -148,6 +149,7 @@ def copy_lessons(folder: Path) -> tuple[int, int]:
 def run_train(args: argparse.Namespace) -> int:
     """Trains a preset, or on a folder of pictures, then draws a row of pictures for each class."""
     from ddpm_teach import presets, runs
+    from ddpm_teach.devices import choice
     from ddpm_teach.processes import Processes
 
     if (args.preset is None) == (args.images is None):
@@ -165,6 +167,8 @@ def run_train(args: argparse.Namespace) -> int:
     budget = args.budget or ("gpu" if device.type == "cuda" else "cpu-hour")
     preset = presets.of_folder(args.images, args.size or 32) if args.images else presets.find(args.preset, budget)
     folder = args.out or Path("runs") / (args.preset or args.images.resolve().name)
+    if processes.rank == 0:
+        print(choice(device, given.get("precision", preset.precision)))
     state = runs.train_preset(
         preset, folder, device=device, given=given, minutes=args.minutes, resume=args.resume, processes=processes
     )
@@ -177,7 +181,7 @@ def run_train(args: argparse.Namespace) -> int:
 def run_sample(args: argparse.Namespace) -> int:
     """Draws pictures of the classes asked for: a row for each."""
     from ddpm_teach import runs
-    from ddpm_teach.samplers import Recipe
+    from ddpm_teach.devices import choice
 
     if args.n < 1:
         raise ValueError(f"--n: expected a positive number, got {args.n}")
@@ -185,15 +189,17 @@ def run_sample(args: argparse.Namespace) -> int:
         path = getattr(args, name)
         if path is not None and path.suffix.lower() not in endings:  # now, not after a minute of sampling
             raise ValueError(f"--{name}: expected a file name that ends in {' or '.join(endings)}, got {str(path)!r}")
-    model = runs.load_model(args.weights, _device(args.device))
+    device = _device(args.device)
+    model = runs.load_model(args.weights, device)
     takes_context = model.net.config.get("context_dim") is not None
     if args.context and not takes_context:
         raise ValueError(f"--context: the network of {args.weights} takes no class; leave the option out")
     names = (args.context or model.classes) if takes_context else ()
     png = args.png or (None if args.gif else Path("samples.png"))
+    print(choice(device, args.precision))
     runs.draw(
         model,
-        Recipe(args.sampler, steps=args.steps, eta=args.eta, guidance_scale=args.guidance),
+        _recipe(args),
         model.context(*names) if takes_context else None,
         n=args.n,
         columns=args.n if takes_context else min(args.n, 8),
@@ -209,11 +215,12 @@ def run_sample(args: argparse.Namespace) -> int:
 def run_evaluate(args: argparse.Namespace) -> int:
     """Samples, and prints how far from real pictures they are, how many are as asked for, and the seconds."""
     from ddpm_teach import runs
+    from ddpm_teach.devices import choice
     from ddpm_teach.evaluation import evaluate
-    from ddpm_teach.samplers import Recipe
 
-    recipe = Recipe(args.sampler, steps=args.steps, eta=args.eta, guidance_scale=args.guidance)
-    found = evaluate(runs.load_model(args.weights, _device(args.device)), recipe, args.n, args.seed)
+    device = _device(args.device)
+    print(choice(device, args.precision))
+    found = evaluate(runs.load_model(args.weights, device), _recipe(args), args.n, args.seed)
     print(f"{args.weights}, {args.sampler}, {args.steps} steps, {found.n} samples")
     print(f"Fréchet distance  {found.frechet}   (training pictures in their place: {found.floor})")
     if found.accuracy is not None:
@@ -231,6 +238,13 @@ def run_build(args: argparse.Namespace) -> int:
         build(path)
         print(f"{path}: executed")
     return 0
+
+
+def _recipe(args: argparse.Namespace):
+    """What `_add_sampler_options` asks for."""
+    from ddpm_teach.samplers import Recipe
+
+    return Recipe(args.sampler, steps=args.steps, eta=args.eta, guidance_scale=args.guidance, precision=args.precision)
 
 
 def _device(name: str | None):

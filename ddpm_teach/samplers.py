@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ddpm_teach.checks import check_int
 from ddpm_teach.denoise import clipped, guided
-from ddpm_teach.devices import in_precision
+from ddpm_teach.devices import tuned
 from ddpm_teach.kinds import Denoiser, Frame, Step
 from ddpm_teach.noise import Rng
 from ddpm_teach.sampling import ddim_step, ddpm_step, heun_step, walk
@@ -68,7 +68,7 @@ class Recipe:
         """
         check_int("n", n, 1)
         device = next(model.net.parameters()).device
-        predict = in_precision(model.net.eval(), device, self.precision)
+        predict = tuned(model.net.eval(), device, self.precision)
         if contexts is not None:
             predict = guided(predict, contexts.to(device), self.guidance_scale)
         denoise = clipped(READERS[model.target](predict, model.schedule), model.schedule)

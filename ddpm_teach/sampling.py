@@ -185,7 +185,7 @@ def sample(
     times, device = trailing(schedule.T, steps), next(net.parameters(), torch.empty(0)).device
     rng = torch.Generator()
     rng.seed() if seed is None else rng.manual_seed(seed)
-    predict = devices.in_precision(net, device, precision)
+    predict = devices.tuned(net, device, precision)
     if context is not None:
         predict = guided(predict, context.to(device) if isinstance(context, Tensor) else context, guidance_scale)
     step = ddim_step(clipped(from_eps(predict, schedule), schedule), schedule, eta, rng=rng)

@@ -293,7 +293,7 @@ def validation_loss(
     Unlike the training loss it can be compared from step to step, and between runs: nothing in it is left to chance.
     """
     total, device = 0.0, next(net.parameters()).device
-    predict = devices.in_precision(net, device, precision)
+    predict = devices.tuned(net, device, precision)
     index = torch.randperm(len(images), generator=step_generator(seed, 0))[:n]
     with devices.evaluating(net):
         for k, chosen in enumerate(index.split(batch_size)):

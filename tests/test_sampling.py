@@ -428,10 +428,10 @@ def test_guidance_without_a_context_is_refused(toy_net):
 
 def test_precision_float32_is_the_network_itself_and_bfloat16_computes_in_it(toy_net):
     net, device, seen = toy_net().eval(), torch.device("cpu"), []
-    assert devices.in_precision(net, device, "float32") is net
+    assert devices.tuned(net, device, "float32") is net
     net.conv.register_forward_hook(lambda module, args, result: seen.append(result.dtype))
     x, t = torch.randn(2, 1, 8, 8), torch.tensor([1, 2])
-    rounded = devices.in_precision(net, device, "bfloat16")(x, t)
+    rounded = devices.tuned(net, device, "bfloat16")(x, t)
     assert seen == [torch.bfloat16] and rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, net(x, t), rtol=0, atol=0.05)
     assert torch.get_autocast_dtype("cpu") and not torch.is_autocast_enabled("cpu")
@@ -440,7 +440,11 @@ def test_precision_float32_is_the_network_itself_and_bfloat16_computes_in_it(toy
 def test_auto_is_bfloat16_only_where_the_hardware_has_it(monkeypatch):
     for native in (True, False):
         monkeypatch.setattr(devices, "has_native_bfloat16", lambda device, native=native: native)
-        assert devices.compute_dtype(torch.device("cpu"), "auto") == (torch.bfloat16 if native else torch.float32)
+        dtype = "bfloat16" if native else "float32"
+        assert devices.compute_dtype(torch.device("cpu"), "auto") == getattr(torch, dtype)
+        assert dtype in devices.choice(torch.device("cpu")) and "float32" in devices.choice(
+            torch.device("cpu"), "float32"
+        )
 
 
 ACCELERATORS = [name for name, there in (("cuda", torch.cuda), ("mps", torch.backends.mps)) if there.is_available()]
