@@ -41,6 +41,16 @@ STYLE: dict[str, Any] = {
 }
 
 
+def _logarithmic(axes: Axes, which: str) -> None:
+    """Makes axes "x" and "y" logarithmic, with 5, 10, 20, 50 on them rather than powers of ten."""
+    for letter in which:
+        axes.set(**{f"{letter}scale": "log"})
+        axis = getattr(axes, f"{letter}axis")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
 def _figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.0, 3.2)) -> tuple[Figure, Any]:
     """A figure that pyplot has forgotten, so that a notebook shows it once, where it is returned."""
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
@@ -142,7 +152,8 @@ def loss_curve(runs: Mapping[str, Sequence[tuple[int, float]]], smoothing: float
             means.append(mean / weight)
         (line,) = axes[0, 0].plot(steps, losses, "-", alpha=0.25, linewidth=1)
         axes[0, 0].plot(steps, means, "-", color=line.get_color(), label=name)
-    axes[0, 0].set(xlabel="step", ylabel="loss", yscale="log")
+    axes[0, 0].set(xlabel="step", ylabel="loss")
+    _logarithmic(axes[0, 0], "y")
     axes[0, 0].legend()
     return figure
 
@@ -157,7 +168,8 @@ def loss_by_time(t: Int[Tensor, " n"], losses: Float[Tensor, " n"], T: int, bins
     errors = [values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan for _, values in found]
     figure, axes = _figure()
     axes[0, 0].errorbar([centre for centre, _ in found], means, errors, fmt="o-", markersize=4, capsize=2)
-    axes[0, 0].set(xlabel="t", ylabel="loss", yscale="log", xlim=(0, T))
+    axes[0, 0].set(xlabel="t", ylabel="loss", xlim=(0, T))
+    _logarithmic(axes[0, 0], "y")
     return figure
 
 
@@ -194,11 +206,8 @@ def measured_curves(
         place.errorbar(xs, ys, dys if any(dys) else None, dxs if any(dxs) else None, "o-", ms=4, capsize=2, label=name)
     if floor is not None:
         place.axhline(floor, color="#888888", linewidth=1.2, label=floor_name)
-    place.set(xlabel=x, ylabel=y, xscale="log" if "x" in log else "linear", yscale="log" if "y" in log else "linear")
-    for axis in (getattr(place, f"{letter}axis") for letter in log):  # 5, 10, 20, 50 rather than powers of ten
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(NullFormatter())
+    place.set(xlabel=x, ylabel=y)
+    _logarithmic(place, log)
     if len(curves) > 1 or floor is not None:
         place.legend()
     return figure

@@ -55,6 +55,13 @@ def _(q, k, v):
     return (q @ k.transpose(1, 2) / q.shape[-1]).softmax(-1) @ v
 
 
+@attention.mistake(
+    "you divide by the root of the number of places; what the products grow with is d, the numbers in a query"
+)
+def _(q, k, v):
+    return (q @ k.transpose(1, 2) / q.shape[1] ** 0.5).softmax(-1) @ v
+
+
 @attention.mistake("your weights add up to 1 over the places that look, not over those that are looked at")
 def _(q, k, v):
     return (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(1) @ v
@@ -138,7 +145,7 @@ dropout = Exercise(
     difficulty=1,
     minutes=5,
     task=r"""
-    Write dropout. `h` is any tensor, `keep` a mask of zeros and ones of its shape, drawn so that a share `p` of it is zero; `training` says whether the network is being trained. The mean of the result should be that of `h`, and
+    Write dropout. `h` is any tensor, `keep` a mask of zeros and ones of its shape, drawn so that a share `p` of it is zero (use it; draw none of your own); `training` says whether the network is being trained. The mean of the result should be that of `h`, and
     nothing may be dropped when the network is used.
     """,
     hints=(
@@ -164,6 +171,11 @@ def my_dropout(h, keep, p, training):
 @dropout.mistake("it drops even when the network isn't being trained: its answers would be chance")
 def _(h, keep, p, training):
     return h * keep / (1 - p)
+
+
+@dropout.mistake("you draw a mask of your own; the one to use is `keep`")
+def _(h, keep, p, training):
+    return torch.nn.functional.dropout(h, p, training)
 
 
 @dropout.mistake("what is left isn't made larger, so everything is weaker in training than in use")

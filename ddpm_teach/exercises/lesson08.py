@@ -33,7 +33,7 @@ distance = Exercise(
     minutes=15,
     task=r"""
     Write the Fréchet distance of two normal laws: means (d,), covariances (d, d), float64; a number out (or a tensor without axes). For the trace of the root use this: $(AB)^{1/2}$ has the same trace as the root of
-    `root @ cov_b @ root`, where `root` is the symmetric root of `cov_a`.
+    `root @ cov_b @ root`, where `root` is the symmetric root of `cov_a` (the two products have the same eigenvalues, and this one is symmetric).
     """,
     hints=(
         "`values, vectors = torch.linalg.eigh(cov)` takes a symmetric matrix apart; its root is `vectors * values.sqrt() @ vectors.T`.",
@@ -80,6 +80,28 @@ def _(mean_a, cov_a, mean_b, cov_b):
 def _(mean_a, cov_a, mean_b, cov_b):
     crossed = (cov_a @ cov_b).clamp(min=0).sqrt().trace()
     return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * crossed
+
+
+@distance.mistake("the root is taken of the trace; it belongs inside, and the trace is that of the root")
+def _(mean_a, cov_a, mean_b, cov_b):
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * (cov_a @ cov_b).trace().sqrt()
+
+
+@distance.mistake("`eigh` is for symmetric matrices, and AB isn't one; root @ cov_b @ root is")
+def _(mean_a, cov_a, mean_b, cov_b):
+    crossed = torch.linalg.eigvalsh(cov_a @ cov_b).clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * crossed
+
+
+@distance.mistake("a product of two roots is the root of the product only if A and B commute")
+def _(mean_a, cov_a, mean_b, cov_b):
+    crossed = (_root(cov_a) @ _root(cov_b)).trace()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * crossed
+
+
+def _root(covariance: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
 
 
 def measurements(rng: torch.Generator) -> Iterator[tuple[Tensor]]:
@@ -224,6 +246,11 @@ def _(x, train):
 @neighbour.mistake("that is the farthest")
 def _(x, train):
     return torch.cdist(x.flatten(1), train.flatten(1)).argmax(1)
+
+
+@neighbour.mistake("a scalar product isn't a distance: a picture with strong contrast is near to everything")
+def _(x, train):
+    return (x.flatten(1) @ train.flatten(1).T).argmax(1)
 
 
 @neighbour.mistake("differences up and down cancel in a sum without squares")

@@ -58,14 +58,20 @@ def _(T, start, end):
     return torch.linspace(start, end, T, dtype=torch.float64) ** 0.5
 
 
+@betas.mistake("you are linear in the square of β; here its root is linear")
+def _(T, start, end):
+    return torch.linspace(start**2, end**2, T, dtype=torch.float64) ** 0.5
+
+
 @betas.mistake("your numbers have fewer digits than asked for; with a thousand factors that adds up, so use float64")
 def _(T, start, end):
     return torch.linspace(start**0.5, end**0.5, T) ** 2
 
 
 def codebooks(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Uneven codes in no order: a codebook is learnt."""
     for (x0, _), k in zip(pictures(rng), (2, 3, 5, 8, 16) * 2, strict=False):
-        yield x0, torch.linspace(-1, 1, k, dtype=x0.dtype)
+        yield x0, 2 * torch.rand(k, generator=rng, dtype=x0.dtype) - 1
 
 
 quantized = Exercise(
@@ -74,7 +80,7 @@ quantized = Exercise(
     difficulty=2,
     minutes=8,
     task=r"""
-    Latent diffusion's `quantize_x0` moves the guess to what its decoder knows. Write such a projection for a codebook of single numbers: replace each number of `x0` (b, c, h, w) by the nearest one of `codes` (k,).
+    Latent diffusion's `quantize_x0` moves the guess to what its decoder knows. Write such a projection for a codebook of single numbers: replace each number of `x0` (b, c, h, w) by the nearest one of `codes` (k,), which are in no order.
     """,
     hints=(
         "`x0[..., None] - codes` has a last axis with the distance to each code.",
@@ -94,6 +100,18 @@ def my_quantized(x0, codes):
 @quantized.mistake("those are the codes' numbers in the book; the codes themselves are asked for")
 def _(x0, codes):
     return (x0[..., None] - codes).abs().argmin(-1)
+
+
+@quantized.mistake("that is the next code above each number, not the nearest")
+def _(x0, codes):
+    ordered = codes.sort().values
+    return ordered[torch.bucketize(x0, ordered).clamp(max=len(codes) - 1)]
+
+
+@quantized.mistake("you count on even steps between the codes, in their order; look at the distances to all of them")
+def _(x0, codes):
+    place = (x0 - codes[0]) / (codes[-1] - codes[0]) * (len(codes) - 1)
+    return codes[place.round().long().clamp(0, len(codes) - 1)]
 
 
 @quantized.mistake("the smallest difference is a very negative one; take its size")

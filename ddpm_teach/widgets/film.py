@@ -207,7 +207,7 @@ def strip(marks: Sequence[str], rows: list[tuple[str, list[tuple[np.ndarray, boo
     On its own light ground, so that its words are readable on a dark page too.
     """
     h, w = rows[0][1][0][0].shape[:2]
-    scale = max(1, round(112 / w))
+    scale = max(1, round(112 / w), (780 // len(marks) - 8) // w)  # few positions leave room for larger pictures
     h, w = h * scale, w * scale
     strip = Image.new("RGB", (8 + len(marks) * (w + 8), 24 + len(rows) * (h + 24)), LIGHT)
     draw, font = ImageDraw.Draw(strip), ImageFont.load_default(13)
