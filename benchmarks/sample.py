@@ -1,28 +1,27 @@
-"""What does a sampler cost beside its network? Each run is timed as a whole and inside the network.
+"""How fast is sampling: ours beside a diffusers pipeline, and what a sampler costs beside its network?
 
-    uv run python benchmarks/sample.py            # about 2 minutes on two cores
-    uv run python benchmarks/sample.py --quick    # half a minute
+    uv run python benchmarks/sample.py            # about 8 minutes on two cores
+    uv run python benchmarks/sample.py --quick    # a minute: fewer steps and rounds; nothing is kept
 
-The network is wrapped by a clock that also counts its calls. "lean" is the least a DDPM loop can be: two tables, a few
-lines, no checks, no frames. The network and the batch are the same for all, and they run in turns; the share is the
-median over the rounds. Rows go to benchmarks/results/sample.csv.
+Part 1: the shipped network inside our `walk`, as `Recipe` tunes it, and inside a diffusers pipeline, in float32 and in
+torch's usual layout, from the same noise; DDPM with 1000 steps, DDIM with 50 and 20. Both call the network once a step.
+"apart" is the mean difference of the pictures, in levels of 255 (for DDPM the two draw other noise, so there it is
+left out). Part 2: each sampler is timed as a whole and inside the network, which is wrapped by a clock that also counts
+its calls; "lean" is the least a DDPM loop can be: two tables, a few lines, no checks, no frames. All run in turns, and
+the tables show medians over the rounds. Rows go to benchmarks/results/sample.csv and overhead.csv.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import itertools
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from measured import keep, show, warn_without_bfloat16
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_teach import (
     LayerNormUNet,
@@ -33,12 +32,14 @@ from ddpm_teach import (
     guided,
     heun_step,
     linear,
+    load_pretrained,
     pick_device,
     trailing,
     walk,
 )
+from ddpm_teach.devices import choice
+from ddpm_teach.samplers import Recipe
 
-RESULTS = Path(__file__).parent / "results" / "sample.csv"
 SCHEDULE = linear()
 
 
@@ -99,57 +100,96 @@ SAMPLERS = {
 }
 
 
+def beside_diffusers(name: str, batch: int, steps: int, eta: float, rounds: int, device: torch.device) -> dict:
+    """A row of sample.csv: both in turns, from the same noise."""
+    from ddpm_teach.interop import to_pipeline
+
+    model = load_pretrained(name, device)
+    pipeline = to_pipeline(model).to(device)
+    pipeline.unet.to(memory_format=torch.contiguous_format)
+    pipeline.set_progress_bar_config(disable=True)
+    asked = model.net.config.get("context_dim") is not None
+    contexts = torch.eye(len(model.classes))[torch.arange(batch) % len(model.classes)] if asked else None
+    noise = torch.randn(batch, *model.net.image_shape, generator=torch.Generator().manual_seed(0))
+    recipe = Recipe("ddim", steps=steps, eta=eta)
+
+    def ours() -> Tensor:
+        *_, last = recipe.frames(model, batch, contexts, seed=0)
+        return last.x
+
+    def theirs() -> Tensor:
+        options = {"num_inference_steps": steps, "eta": eta, "generator": torch.Generator().manual_seed(1)}
+        return pipeline(context=contexts, noise=noise, **options).images
+
+    seconds, pictures = {"theirs": [], "ours": []}, {}
+    for _ in range(rounds):
+        for who, run in (("theirs", theirs), ("ours", ours)):
+            start = time.perf_counter()
+            pictures[who] = run().cpu()
+            seconds[who].append(time.perf_counter() - start)
+    ratios = sorted(a / b for a, b in zip(*seconds.values(), strict=True))
+    apart = (pictures["ours"] - pictures["theirs"]).abs().mean().item() * 127.5
+    return {
+        "net": name,
+        "batch": batch,
+        "sampler": "DDPM" if eta else "DDIM",
+        "steps": steps,
+        "diffusers images/s": round(batch / statistics.median(seconds["theirs"]), 2),
+        "ours images/s": round(batch / statistics.median(seconds["ours"]), 2),
+        "ratio": round(statistics.median(ratios), 2),
+        "least": round(ratios[0], 2),
+        "greatest": round(ratios[-1], 2),
+        "apart, of 255": "" if eta else round(apart, 2),
+    }
+
+
+def overhead(batch: int, steps: int, rounds: int, device: torch.device) -> list[dict]:
+    """Rows of overhead.csv: the share of a sampler's time that isn't the network's."""
+    torch.manual_seed(0)
+    net, x = LayerNormUNet().to(device).eval(), torch.randn(batch, 1, 28, 28, device=device)
+    shares, calls = {name: [] for name in SAMPLERS}, {}
+    for round_number in range(rounds + 1):
+        for name, run in SAMPLERS.items():
+            clock = Clock(net, device)
+            began = time.perf_counter()
+            run(clock, x, steps)
+            seconds = time.perf_counter() - began
+            if round_number:  # the first round warms up
+                shares[name].append(1 - clock.seconds / seconds)
+            calls[name] = clock.calls
+    return [
+        {
+            "net": "LayerNormUNet",
+            "batch": batch,
+            "steps": steps,
+            "sampler": name,
+            "net calls": calls[name],
+            "outside the net, %": round(100 * statistics.median(share), 2),
+            "least": round(100 * min(share), 2),
+            "greatest": round(100 * max(share), 2),
+        }
+        for name, share in shares.items()
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds; nothing is kept")
     args = parser.parse_args()
-    if args.quick:
-        args.steps, args.rounds = 20, 3
     device = pick_device()
-    torch.manual_seed(0)
-    net = LayerNormUNet().to(device).eval()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.zeros(1, 1, 28, 28, device=device), torch.ones(1, dtype=torch.long, device=device))
-    rows = []
-    for batch in (16, 1):
-        x = torch.randn(batch, 1, 28, 28, device=device)
-        shares, calls = {name: [] for name in SAMPLERS}, {}
-        for round_number in range(args.rounds + 1):
-            for name, run in SAMPLERS.items():
-                clock = Clock(net, device)
-                began = time.perf_counter()
-                run(clock, x, args.steps)
-                seconds = time.perf_counter() - began
-                if round_number:  # the first round warms up
-                    shares[name].append(1 - clock.seconds / seconds)
-                calls[name] = clock.calls
-        for name, share in shares.items():
-            rows.append(
-                {
-                    "date": datetime.date.today().isoformat(),
-                    "net": f"LayerNormUNet, {counter.get_total_flops() / 1e6:.0f} MFLOP",
-                    "batch": batch,
-                    "steps": args.steps,
-                    "sampler": name,
-                    "net calls": calls[name],
-                    "outside the net, %": round(100 * statistics.median(share), 2),
-                    "least": round(100 * min(share), 2),
-                    "greatest": round(100 * max(share), 2),
-                    "device": f"{device}, {torch.get_num_threads()} threads",
-                    "torch": torch.__version__,
-                    "python": platform.python_version(),
-                }
-            )
-            print(f"batch {batch:2}  {name:26} {calls[name]:4} calls {rows[-1]['outside the net, %']:6.2f} % outside")
-    new = not RESULTS.exists()
-    RESULTS.parent.mkdir(exist_ok=True)
-    with open(RESULTS, "a", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+    print(choice(device))
+    runs = [("sprites", 16, 20, 0.0, 5), ("sprites", 16, 50, 0.0, 5), ("sprites", 16, 1000, 1.0, 1)]
+    runs += [("mnist", 16, 50, 0.0, 5), ("mnist32", 16, 50, 0.0, 3)]
+    if args.quick:
+        runs = [(name, 4, 10, eta, 2) for name, _, _, eta, _ in runs]
+    rows = [beside_diffusers(*run, device) for run in runs]
+    show(rows)
+    shares = [row for batch in (16, 1) for row in overhead(batch, *((10, 2) if args.quick else (50, 7)), device)]
+    show(shares)
+    warn_without_bfloat16(device)
+    if not args.quick:
+        keep("sample", rows, device)
+        keep("overhead", shares, device)
 
 
 if __name__ == "__main__":

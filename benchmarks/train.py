@@ -1,46 +1,54 @@
-"""How much faster is the course's training than the loop that tutorials write? Same network, same batch, one process.
+"""How much faster is the course's training than the loop that tutorials write, and than other libraries' loops?
 
-    uv run python benchmarks/train.py            # about 4 minutes on two cores
-    uv run python benchmarks/train.py --quick    # 5 pairs of a third of the steps
-    uv run python benchmarks/train.py --losses   # the loss of both after 300 steps: about an hour
+    uv run --group benchmarks python benchmarks/train.py            # about 10 minutes on two cores
+    uv run --group benchmarks python benchmarks/train.py --quick    # a minute and a half; nothing is kept
+    uv run python benchmarks/train.py --losses                      # the loss of both after 300 steps: about an hour
 
-The plain loop is float32, a DataLoader that makes a tensor of one picture at a time, Adam, `.item()` at every step.
-Ours is `ddpm_teach.training.train` as it comes. They run in turns, a few steps each, so that a machine that others use
-slows both; each pair gives a ratio, and the table shows the ratios' median, least and greatest. Rows go to
-benchmarks/results/train.csv and train_losses.csv.
+The plain loop is float32, a DataLoader that makes a tensor of one picture at a time, Adam, `.item()` at every step, on
+the same network. diffusers' loop is the one of its unconditional example (UNet2DModel, DDPMScheduler, AdamW), and
+denoising-diffusion-pytorch's is its own Trainer; both have networks of their own, with about as many parameters. Ours
+is `ddpm_teach.training.train` as it comes. All take the same batch and run in turns, a few steps each, so that a
+machine that others use slows all; each round gives a ratio, and the table shows the ratios' median, least and
+greatest. The memory is the peak of a process of its own. Rows go to benchmarks/results/train.csv and train_losses.csv.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import csv
-import datetime
+import importlib.util
 import itertools
-import platform
+import math
+import multiprocessing
+import re
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from measured import keep, show, warn_without_bfloat16
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from ddpm_teach import ContextUNet, ImageSet, data, linear, pick_device
-from ddpm_teach.devices import has_native_bfloat16
 from ddpm_teach.nets import AttentionUNet, LayerNormUNet
+from ddpm_teach.pictures import save_png
 from ddpm_teach.presets import find
 from ddpm_teach.training import TrainState, train, validation_loss
-
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network with its pictures; `steps` are those of each loop in a pair, `target` the ratio that was aimed at."""
+    """A network with its pictures, and those of two libraries with about as many parameters.
+
+    `steps` are those of each loop in a round, `target` the ratio to the plain loop that was aimed at, `widths` and
+    `blocks` those of diffusers' UNet2DModel, `dim` and `multiples` those of denoising-diffusion-pytorch's Unet.
+    """
 
     build: Callable[[], nn.Module]
     dataset: str
@@ -48,16 +56,26 @@ class Case:
     batch_size: int
     steps: int
     target: float
+    widths: tuple[int, ...]
+    blocks: int
+    dim: int
+    multiples: tuple[int, ...] = (1, 2, 4)
 
 
 def small_attention() -> nn.Module:
     return find("mnist32", "cpu-hour").build()
 
 
+def full_attention() -> nn.Module:
+    return AttentionUNet(context_dim=10)
+
+
 CASES = {
-    "ContextUNet": Case(ContextUNet, "sprites", None, batch_size=64, steps=12, target=2.5),
-    "LayerNormUNet": Case(LayerNormUNet, "mnist", None, batch_size=128, steps=8, target=1.5),
-    "AttentionUNet": Case(lambda: AttentionUNet(context_dim=10), "mnist", 32, batch_size=16, steps=2, target=2.2),
+    "ContextUNet": Case(ContextUNet, "sprites", None, 64, 12, 2.5, widths=(24, 48, 96), blocks=1, dim=24),
+    "LayerNormUNet": Case(LayerNormUNet, "mnist", None, 128, 8, 1.5, widths=(16, 32, 64), blocks=1, dim=14),
+    "AttentionUNet": Case(
+        full_attention, "mnist", 32, 16, 2, 2.2, widths=(128, 256, 256, 256), blocks=2, dim=64, multiples=(1, 2, 4, 8)
+    ),
 }
 
 
@@ -114,6 +132,70 @@ def our_run(net: nn.Module, images: ImageSet, device: torch.device, seed: int = 
     return TrainState.create(net.to(device), linear(), steps=10**6, classes=images.classes, seed=seed)
 
 
+def diffusers_loop(case: Case, images: ImageSet, device: torch.device) -> Iterator[float]:
+    """diffusers' unconditional training example, without its accelerator."""
+    from diffusers import DDPMScheduler, UNet2DModel
+
+    down = tuple(
+        "AttnDownBlock2D" if len(case.widths) > 3 and i == 1 else "DownBlock2D" for i in range(len(case.widths))
+    )
+    up = tuple(name.replace("Down", "Up") for name in reversed(down))
+    channels, size, _ = images.image_shape
+    net = UNet2DModel(
+        sample_size=size,
+        in_channels=channels,
+        out_channels=channels,
+        block_out_channels=case.widths,
+        layers_per_block=case.blocks,
+        down_block_types=down,
+        up_block_types=up,
+        norm_num_groups=8,
+    ).to(device)
+    scheduler = DDPMScheduler(num_train_timesteps=1000)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4)
+    while True:
+        for x, _ in DataLoader(OneByOne(images), case.batch_size, shuffle=True, drop_last=True):
+            x = x.to(device)
+            noise, t = torch.randn_like(x), torch.randint(0, 1000, (len(x),), device=device)
+            loss = torch.nn.functional.mse_loss(net(scheduler.add_noise(x, noise, t), t).sample, noise)
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            yield loss.item()
+
+
+def trainer_loop(case: Case, images: ImageSet, device: torch.device) -> Iterator[None]:
+    """denoising-diffusion-pytorch's Trainer, on 256 of the pictures as files, a step at a time."""
+    from denoising_diffusion_pytorch import GaussianDiffusion, Trainer, Unet
+
+    channels, size, _ = images.image_shape
+    net = GaussianDiffusion(Unet(case.dim, dim_mults=case.multiples, channels=channels), image_size=size)
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(256):
+            save_png(images.pictures(slice(i, i + 1)), Path(folder) / f"{i}.png", scale=1)
+        trainer = Trainer(
+            net, folder, train_batch_size=case.batch_size, calculate_fid=False, save_and_sample_every=10**9,
+            results_folder=folder,
+        )  # fmt: skip
+        while True:
+            trainer.train_num_steps = trainer.step + 1
+            trainer.train()
+            yield
+
+
+def loops(case: Case, images: ImageSet, device: torch.device) -> dict[str, Callable[[], Iterator]]:
+    """name → what makes the loop. Ours is the last."""
+    there = {"plain": lambda: plain_loop(case.build(), images, case.batch_size, device)}
+    there["diffusers"] = lambda: diffusers_loop(case, images, device)
+    if importlib.util.find_spec("denoising_diffusion_pytorch"):
+        there["denoising-diffusion-pytorch"] = lambda: trainer_loop(case, images, device)
+    else:
+        print("denoising-diffusion-pytorch isn't installed: add --group benchmarks to uv run")
+    run = lambda: our_run(case.build(), images, device)  # noqa: E731
+    return there | {"ours": lambda: train(run(), images.to(device), batch_size=case.batch_size)}
+
+
 def images_per_second(loop: Iterator, steps: int, batch_size: int, device: torch.device) -> float:
     began = time.perf_counter()
     for _ in itertools.islice(loop, steps):
@@ -127,29 +209,53 @@ def pictures_of(case: Case, split: str = "train") -> ImageSet:
     return data.load(case.dataset, split, size=case.size)
 
 
-def speed(name: str, case: Case, pairs: int, device: torch.device) -> dict:
-    """A row of train.csv: both loops in turns."""
-    images = pictures_of(case)
+def peak_memory(name: str, loop: str) -> float:
+    """MB that three steps of a loop need in a process of its own: of the GPU, or of the whole process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_peak_memory, name, loop).result()
+
+
+def _peak_memory(name: str, loop: str) -> float:
+    device, case = pick_device(), CASES[name]
+    list(itertools.islice(loops(case, pictures_of(case), device)[loop](), 3))
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated() / 1e6)
+    # Linux alone tells the peak of a process without that of the one that started it.
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return round(int(found[1]) / 1e3) if found else math.nan
+
+
+def speed(name: str, case: Case, rounds: int, device: torch.device) -> list[dict]:
+    """Rows of train.csv, one for each loop but ours: all in turns."""
     torch.manual_seed(0)
-    ours = train(our_run(case.build(), images, device), images.to(device), batch_size=case.batch_size)
-    loops = [plain_loop(case.build(), images, case.batch_size, device), ours]
-    for loop in loops:
+    running = {loop: make() for loop, make in loops(case, pictures_of(case), device).items()}
+    for loop in running.values():
         images_per_second(loop, 2, case.batch_size, device)  # warm up
-    found = [[images_per_second(loop, case.steps, case.batch_size, device) for loop in loops] for _ in range(pairs)]
-    ratios = sorted(ours / plain for plain, ours in found)
-    plain, ours = (statistics.median(column) for column in zip(*found, strict=True))
-    return {
-        "date": datetime.date.today().isoformat(),
-        "net": name,
-        "batch": case.batch_size,
-        "plain images/s": round(plain, 1),
-        "ours images/s": round(ours, 1),
-        "ratio": round(statistics.median(ratios), 2),
-        "least": round(ratios[0], 2),
-        "greatest": round(ratios[-1], 2),
-        "target": case.target,
-        **machine(device),
-    }
+    found = {loop: [] for loop in running}
+    for _ in range(rounds):
+        for loop, values in found.items():
+            values.append(images_per_second(running[loop], case.steps, case.batch_size, device))
+    ours, memory = found.pop("ours"), peak_memory(name, "ours")
+    rows = []
+    for loop, theirs in found.items():
+        ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+        rows.append(
+            {
+                "net": name,
+                "batch": case.batch_size,
+                "against": loop,
+                "theirs images/s": round(statistics.median(theirs), 1),
+                "ours images/s": round(statistics.median(ours), 1),
+                "ratio": round(statistics.median(ratios), 2),
+                "least": round(ratios[0], 2),
+                "greatest": round(ratios[-1], 2),
+                "target": case.target if loop == "plain" else "",
+                "theirs MB": peak_memory(name, loop),
+                "ours MB": memory,
+            }
+        )
+    return rows
 
 
 def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) -> dict:
@@ -168,7 +274,6 @@ def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) 
             found[name_of].append(validation_loss(net, run.schedule, held_out, n=4096, precision="float32"))
     plain, ours = (statistics.mean(values) for values in found.values())
     return {
-        "date": datetime.date.today().isoformat(),
         "net": name,
         "steps": steps,
         "batch": case.batch_size,
@@ -177,24 +282,14 @@ def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) 
         "ours loss": round(ours, 4),
         "ours / plain": round(ours / plain, 3),
         "standard error": round(statistics.stdev(b / a for a, b in zip(*found.values(), strict=True)) / seeds**0.5, 3),
-        **machine(device),
-    }
-
-
-def machine(device: torch.device) -> dict:
-    return {
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
-        "bfloat16": "native" if has_native_bfloat16(device) else "none",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("nets", nargs="*", default=list(CASES), help=f"{', '.join(CASES)} (default: all)")
-    parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="5 pairs of a third of the steps")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="2 rounds of a third of the steps; nothing is kept")
     parser.add_argument("--losses", action="store_true", help="compare losses instead of speed")
     parser.add_argument("--seeds", type=int, default=3, help="for --losses, at least 2 (default: %(default)s)")
     args = parser.parse_args()
@@ -202,28 +297,17 @@ def main() -> None:
     for name in args.nets:
         case = CASES[name]
         if args.losses:
-            if name == "AttentionUNet":  # at full widths 300 steps would take hours
-                case = replace(case, build=small_attention)
-            row = losses(name, case, 300, device, args.seeds)
+            # At full widths the attention net's 300 steps would take hours.
+            small = replace(case, build=small_attention) if name == "AttentionUNet" else case
+            rows = [losses(name, small, 300, device, args.seeds)]
+        elif args.quick:
+            rows = speed(name, replace(case, steps=max(1, case.steps // 3)), 2, device)
         else:
-            quick = replace(case, steps=max(1, case.steps // 3))
-            row = speed(name, quick if args.quick else case, 5 if args.quick else args.pairs, device)
-        for key, value in row.items():
-            print(f"{key:15}  {value}")
-        print()
-        append(RESULTS / ("train_losses.csv" if args.losses else "train.csv"), row)
-    if not has_native_bfloat16(device):
-        print("This machine has no bfloat16 matrix units, so the ratios can't be compared with the course's own.")
-
-
-def append(path: Path, row: dict) -> None:
-    new = not path.exists()
-    path.parent.mkdir(exist_ok=True)
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+            rows = speed(name, case, args.rounds, device)
+        show(rows)
+        if not args.quick:
+            keep("train_losses" if args.losses else "train", rows, device)
+    warn_without_bfloat16(device)
 
 
 if __name__ == "__main__":

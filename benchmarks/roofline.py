@@ -1,0 +1,153 @@
+"""How far are the networks from what this machine can multiply, and which layers hold them back?
+
+    uv run python benchmarks/roofline.py            # about 3 minutes on two CPU cores
+    uv run python benchmarks/roofline.py --quick    # one round instead of five; nothing is kept
+
+The peak is measured: the best of several products of two 2048×2048 matrices. A network's floating-point operations are
+counted by torch (forward; a training step counts forward and backward) and divided by the median time. Rows go to
+benchmarks/results/roofline.csv; the layers and operations that take most of the time are printed only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+import torch
+from measured import keep, show, warn_without_bfloat16
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ddpm_teach import ContextUNet, pick_device
+from ddpm_teach.nets import AttentionUNet, LayerNormUNet
+
+NETS = {"ContextUNet": (ContextUNet, 64), "LayerNormUNet": (LayerNormUNet, 128), "AttentionUNet": (AttentionUNet, 4)}
+PRECISIONS = (torch.float32, torch.bfloat16)
+
+
+def now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def timed(run: Callable[[], object], rounds: int, device: torch.device) -> list[float]:
+    run()  # warms up
+    spent = []
+    for _ in range(rounds):
+        start = now(device)
+        run()
+        spent.append(now(device) - start)
+    return spent
+
+
+def peak(dtype: torch.dtype, rounds: int, device: torch.device) -> float:
+    """FLOP/s of a matrix product."""
+    n = 2048
+    a, b = torch.randn(2, n, n, device=device).to(dtype)
+    return 2 * n**3 / min(timed(lambda: a @ b, max(5, rounds), device))
+
+
+def by_layer(net: nn.Module, run: Callable[[], object], device: torch.device) -> list[dict]:
+    """The kinds of layers that take most of a forward pass, and their speed."""
+    began, seconds, flops = {}, defaultdict(float), defaultdict(int)
+    leaves = {name: module for name, module in net.named_modules() if not list(module.children())}
+    counter = FlopCounterMode(net, display=False)
+    with counter:
+        run()
+    counts = {name.removeprefix(f"{type(net).__name__}."): sum(c.values()) for name, c in counter.flop_counts.items()}
+    hooks = []
+    for name, module in leaves.items():
+        kind = type(module).__name__
+
+        def enter(_, inputs, name=name):
+            began[name] = now(device)
+
+        def leave(_, inputs, output, name=name, kind=kind):
+            seconds[kind] += now(device) - began[name]
+
+        flops[kind] += counts.get(name, 0)
+        hooks += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    start = now(device)
+    run()
+    whole = now(device) - start
+    for hook in hooks:
+        hook.remove()
+    seconds["between the layers"] = whole - sum(seconds.values())
+    return [
+        {"layers": kind, "share of the time": f"{spent / whole:.0%}", "GFLOP/s": round(flops[kind] / spent / 1e9)}
+        for kind, spent in sorted(seconds.items(), key=lambda item: -item[1])[:5]
+    ]
+
+
+def operations(step: Callable[[], object]) -> list[dict]:
+    """torch's operations that take most of a training step."""
+    with torch.profiler.profile() as profile:
+        step()
+    found = sorted(profile.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    whole = sum(event.self_cpu_time_total for event in found)
+    return [
+        {"operation": event.key, "share of the time": f"{event.self_cpu_time_total / whole:.0%}"} for event in found[:6]
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one round instead of five; nothing is kept")
+    args = parser.parse_args()
+    device, rounds, rows = pick_device(), 1 if args.quick else 5, []
+    peaks = {dtype: peak(dtype, rounds, device) for dtype in PRECISIONS}
+    for name, (build, batch) in NETS.items():
+        torch.manual_seed(0)
+        net = build().to(device, memory_format=torch.channels_last)
+        x = torch.randn(batch, *net.image_shape, device=device).contiguous(memory_format=torch.channels_last)
+        t = torch.randint(1, 1001, (batch,), device=device)
+        context_dim = net.config.get("context_dim")
+        inputs = (x, t, torch.zeros(batch, context_dim, device=device)) if context_dim else (x, t)
+        for dtype in PRECISIONS:
+
+            def forward(net=net, inputs=inputs, dtype=dtype):
+                with torch.no_grad(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                    net(*inputs)
+
+            def step(net=net, inputs=inputs, dtype=dtype):
+                net.zero_grad(set_to_none=True)
+                with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                    prediction = net(*inputs)
+                prediction.float().square().mean().backward()
+
+            for what, run in (("forward", forward), ("forward and backward", step)):
+                net.train(run is step)
+                with FlopCounterMode(display=False) as counter:
+                    run()
+                flops, spent = counter.get_total_flops(), statistics.median(timed(run, rounds, device))
+                rows.append(
+                    {
+                        "net": name,
+                        "batch": batch,
+                        "dtype": str(dtype).removeprefix("torch."),
+                        "pass": what,
+                        "GFLOP": round(flops / 1e9, 1),
+                        "ms": round(1000 * spent, 1),
+                        "GFLOP/s": round(flops / spent / 1e9),
+                        "peak GFLOP/s": round(peaks[dtype] / 1e9),
+                        "share of peak, %": round(100 * flops / spent / peaks[dtype], 1),
+                    }
+                )
+        print(f"\n{name}, bfloat16, forward by layers, then a training step by operations:")
+        net.eval()
+        show(by_layer(net, forward, device))
+        net.train()
+        show(operations(step))
+    print()
+    show(rows)
+    warn_without_bfloat16(device)
+    if not args.quick:
+        keep("roofline", rows, device)
+
+
+if __name__ == "__main__":
+    main()
