@@ -63,6 +63,24 @@ def test_two_processes_write_one_run_and_accelerates_own_launcher_goes_on_with_i
     assert resumed.returncode == 0 and "3 of 3 steps" in resumed.stdout, resumed.stderr
 
 
+def test_a_notebook_starts_a_run_alone_and_in_two_processes(tmp_path):
+    """Without a GPU accelerate's notebook_launcher takes one process; its debug_launcher starts two in the same way."""
+    script = tmp_path / "cell.py"
+    script.write_text(
+        "import sys\n"
+        "from accelerate import debug_launcher, notebook_launcher\n"
+        "from ddpm_teach.cli import main\n"
+        "launcher, count = {'alone': (notebook_launcher, 1), 'two': (debug_launcher, 2)}[sys.argv[1]]\n"
+        "options = ['train', 'sprites', '--batch-size', '2', '--out', 'run', *sys.argv[2:]]\n"
+        "launcher(main, (options,), num_processes=count)\n"
+    )
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    for options, end in ((["alone", "--steps", "2"], "2 of 2 steps"), (["two", "--resume", "--steps", "3"], "3 of 3")):
+        command = [sys.executable, str(script), *options]
+        run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+        assert run.returncode == 0 and run.stdout.count(end) == 1, run.stderr
+
+
 def test_each_process_takes_its_own_share_of_every_batch():
     class Fake:
         num_processes = 3
