@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-import torch
 from measured import keep, show
 from nbclient import NotebookClient
 
-from ddpm_teach import ddim_step, from_eps, linear, load_pretrained, pick_device, trailing, walk
+from ddpm_teach import load_pretrained, pick_device
+from ddpm_teach.samplers import Recipe
 from ddpm_teach.widgets import scrub
 
 ROOT = Path(__file__).parent.parent
@@ -68,9 +68,8 @@ def _python(code: str) -> None:
 def scrubber() -> float:
     """Building the widget for 51 frames of 8 sprites; what follows happens in the browser."""
     model = load_pretrained("sprites")
-    net = from_eps(lambda x, t: model.net(x, t, model.context("hero")), linear())
-    frames = list(walk(ddim_step(net, linear()), torch.randn(8, 3, 16, 16), trailing(1000, 50)))
-    return statistics.median(seconds(lambda: scrub(frames, linear())) for _ in range(5))
+    frames = list(Recipe(steps=50).frames(model, 8, model.context("hero")))
+    return statistics.median(seconds(lambda: scrub(frames, model.schedule)) for _ in range(5))
 
 
 def megabytes(paths: list[Path]) -> float:
@@ -92,7 +91,10 @@ def main() -> None:
         ("the repository's files", megabytes([ROOT / name for name in tracked.split("\0") if name]), "MB"),
         ("the environment", megabytes(list(installed)), "MB"),
     ]
-    spent = [(f"lesson {path.stem[:2]}", seconds(lambda path=path: lesson(path)), "s") for path in lessons]
+    spent = []
+    for path in lessons:
+        spent.append((f"lesson {path.stem[:2]}", seconds(lambda path=path: lesson(path)), "s"))
+        print(*spent[-1], flush=True)
     rows += [*spent, ("these lessons together", sum(value for _, value, _ in spent), "s")]
     rows = [{"what": what, "value": round(value, 2), "unit": unit} for what, value, unit in rows]
     show(rows)

@@ -1,6 +1,6 @@
 """The lessons in real programs: run in JupyterLab from top to bottom, and as exported pages without kernel or network.
 
-A plain run runs the first three in JupyterLab, and leaves the others, which take a minute or more, to `-m browser`.
+A plain run runs the first two in JupyterLab, and leaves the others, which take a minute or more, to `-m browser`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 LESSONS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 PIXELS = "root => [...root.querySelectorAll('canvas')].map(canvas => canvas.toDataURL()).join()"
-SHORT = ("00_start_here", "01_forward_noise", "02_unet")
+SHORT = ("00_start_here", "01_forward_noise")
 
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 every_lesson_run = pytest.mark.parametrize(
