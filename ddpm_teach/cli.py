@@ -218,9 +218,9 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from ddpm_teach.devices import choice
     from ddpm_teach.evaluation import evaluate
 
-    device = _device(args.device)
+    device, recipe = _device(args.device), _recipe(args)
     print(choice(device, args.precision))
-    found = evaluate(runs.load_model(args.weights, device), _recipe(args), args.n, args.seed)
+    found = evaluate(runs.load_model(args.weights, device), recipe, args.n, args.seed)
     print(f"{args.weights}, {args.sampler}, {args.steps} steps, {found.n} samples")
     print(f"Fréchet distance  {found.frechet}   (training pictures in their place: {found.floor})")
     if found.accuracy is not None:
