@@ -140,7 +140,7 @@ def _save(state: TrainState, folder: Path, held_out: ImageSet, least: float) -> 
     if found < least:
         save_checkpoint(folder / "best.pt", state)
         write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": found}).encode())
-    page_of_samples(state, folder / f"samples-{state.step:06}.png", n=4, steps=20)
+    page_of_samples(state, folder / f"samples-{state.step:06}.png", n=4)
     return min(found, least)
 
 
@@ -265,13 +265,13 @@ def load_model(name: str, device: torch.device) -> weights.Pretrained:
     return weights.Pretrained(net, state.schedule, state.classes, f"{name}, {state.step} steps", state.target)
 
 
-def page_of_samples(state: TrainState, png: Path, n: int = 8, steps: int = 50) -> str:
+def page_of_samples(state: TrainState, png: Path, n: int = 8) -> str:
     """Draws with a run's averaged network: a row of n for each class, or n rows of n. Says which."""
     takes_context = state.net.config.get("context_dim") is not None
     contexts = torch.eye(len(state.classes)) if takes_context else None
     count = n if takes_context else n * n
     model = weights.Pretrained(state.ema.module, state.schedule, state.classes, "", state.target)
-    draw(model, Recipe(steps=steps, guidance_scale=2.0), contexts, n=count, columns=n, seed=state.seed, png=png)
+    draw(model, Recipe(steps=20, guidance_scale=2.0), contexts, n=count, columns=n, seed=state.seed, png=png)
     return f"{png}: a row of {n} for each of {', '.join(state.classes)}" if takes_context else f"{png}: {n} rows of {n}"
 
 

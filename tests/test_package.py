@@ -23,10 +23,10 @@ def test_environment_yml_asks_for_what_pyproject_asks_for():
     assert listed == wanted
 
 
-@pytest.mark.parametrize("file", ["test_messages.py", "test_compile.py"])
-def test_without_shape_checks(file):
+def test_messages_and_graphs_without_shape_checks():
     """The package's own error messages, and its graphs, in a process where nothing speaks first or resists tracing."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", f"tests/{file}"]
+    files = ("tests/test_messages.py", "tests/test_compile.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *files]
     env = {**os.environ, "DDPM_TEACH_SHAPE_CHECKS": "off"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:]

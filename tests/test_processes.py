@@ -50,7 +50,8 @@ def test_two_processes_follow_the_loss_curve_of_one(tmp_path):
     assert first["weights"] == pytest.approx(alone["weights"], rel=1e-3)  # Adam doubles what rounding leaves
 
 
-def test_two_processes_write_one_run_and_accelerates_own_launcher_goes_on_with_it(tmp_path):
+def test_launchers_start_two_processes_that_write_one_run_and_go_on_with_it(tmp_path):
+    """torchrun; accelerate's own launcher, which takes one process without a GPU; and its launcher for notebooks."""
     options = ["train", "sprites", "--batch-size", "2", "--out", "run"]
     run = torchrun("-m", "ddpm_teach", *options, "--steps", "2", folder=tmp_path)
     assert run.returncode == 0, run.stderr
@@ -62,23 +63,17 @@ def test_two_processes_write_one_run_and_accelerates_own_launcher_goes_on_with_i
     resumed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert resumed.returncode == 0 and "3 of 3 steps" in resumed.stdout, resumed.stderr
 
-
-def test_a_notebook_starts_a_run_alone_and_in_two_processes(tmp_path):
-    """Without a GPU accelerate's notebook_launcher takes one process; its debug_launcher starts two in the same way."""
-    script = tmp_path / "cell.py"
-    script.write_text(
-        "import sys\n"
+    # One process after the other: notebook_launcher takes one without a GPU, debug_launcher forks two in the same way.
+    cell = (
         "from accelerate import debug_launcher, notebook_launcher\n"
         "from ddpm_teach.cli import main\n"
-        "launcher, count = {'alone': (notebook_launcher, 1), 'two': (debug_launcher, 2)}[sys.argv[1]]\n"
-        "options = ['train', 'sprites', '--batch-size', '2', '--out', 'run', *sys.argv[2:]]\n"
-        "launcher(main, (options,), num_processes=count)\n"
+        f"options = {[*options, '--resume', '--steps']}\n"
+        "notebook_launcher(main, ([*options, '4'],), num_processes=1)\n"
+        "debug_launcher(main, ([*options, '5'],), num_processes=2)\n"
     )
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    for options, end in ((["alone", "--steps", "2"], "2 of 2 steps"), (["two", "--resume", "--steps", "3"], "3 of 3")):
-        command = [sys.executable, str(script), *options]
-        run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
-        assert run.returncode == 0 and run.stdout.count(end) == 1, run.stderr
+    run = subprocess.run([sys.executable, "-c", cell], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("4 of 4 steps") == run.stdout.count("5 of 5 steps") == 1
 
 
 def test_each_process_takes_its_own_share_of_every_batch():
