@@ -17,6 +17,7 @@ from ddpm_teach.devices import evaluating
 from ddpm_teach.forward import add_noise, posterior
 from ddpm_teach.guidance import gradient, inpainting, score_corrected
 from ddpm_teach.kinds import Estimate, Frame
+from ddpm_teach.nets import ContextUNet
 from ddpm_teach.sampling import ddim_inversion, ddim_step, ddpm_step, every, heun_step, sample, trailing, walk
 from ddpm_teach.schedule import linear, zero_terminal_snr
 from tests import laws
@@ -435,6 +436,17 @@ def test_precision_float32_is_the_network_itself_and_bfloat16_computes_in_it(toy
     assert seen == [torch.bfloat16] and rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, net(x, t), rtol=0, atol=0.05)
     assert torch.get_autocast_dtype("cpu") and not torch.is_autocast_enabled("cpu")
+
+
+def test_tuned_computes_channels_last_and_leaves_the_network_as_it_was():
+    net, device, seen = ContextUNet(features=8).eval(), torch.device("cpu"), []
+    conv = net.up2.layers[1].first[0]
+    layout = conv.weight.stride()
+    conv.register_forward_hook(lambda module, args, result: seen.append((module.weight.stride(), result.stride())))
+    devices.tuned(net, device, "bfloat16")(torch.randn(2, *net.image_shape), torch.tensor([1, 2]))
+    channels_next = [(weight[1], result[1]) for weight, result in seen]
+    assert channels_next == [(1, 1)]  # one step in memory from a channel to the next
+    assert conv.weight.stride() == layout and layout[1] != 1
 
 
 def test_auto_is_bfloat16_only_where_the_hardware_has_it(monkeypatch):
