@@ -49,14 +49,14 @@ class Contest:
 CONTESTS = {
     "mnist": Contest(
         Preset("mnist", find("mnist", "cpu-hour").net, steps=9_360, batch_size=128),  # 20 epochs
-        Preset("mnist", find("mnist", "cpu-hour").net, steps=5_000, batch_size=64, lr=3e-3),
+        Preset("mnist", find("mnist", "cpu-hour").net, steps=8_000, batch_size=64, lr=3e-3),
         Recipe("ddpm", steps=100),
-        every=1_000,
+        every=2_000,
     ),
     "sprites": Contest(
         Preset("sprites", find("sprites", "cpu-hour").net, steps=6_000, batch_size=64),
         Preset("sprites", find("sprites", "cpu-minutes").net, steps=1_600, batch_size=24, lr=3e-3, target="x0"),
-        Recipe("ddim", steps=20),
+        Recipe("ddim", steps=20, guidance_scale=2.0),
         every=200,
     ),
 }
@@ -89,7 +89,7 @@ def our_run(preset: Preset, every: int, device: torch.device) -> Iterator[tuple[
     images, _ = preset.load()
     options = dict(steps=preset.steps, lr=preset.lr, classes=images.classes, seed=preset.seed, target=preset.target)
     state, seconds = TrainState.create(preset.build().to(device), linear(), **options), 0.0
-    loop = train(state, images.to(device), batch_size=preset.batch_size)
+    loop = train(state, images.to(device), batch_size=preset.batch_size, min_snr=preset.min_snr)
     while state.step < preset.steps:
         start = clock(device)
         for _ in itertools.islice(loop, every):

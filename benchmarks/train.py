@@ -71,8 +71,8 @@ def full_attention() -> nn.Module:
 
 
 CASES = {
-    "ContextUNet": Case(ContextUNet, "sprites", None, 64, 12, 2.5, widths=(24, 48, 96), blocks=1, dim=24),
-    "LayerNormUNet": Case(LayerNormUNet, "mnist", None, 128, 8, 1.5, widths=(16, 32, 64), blocks=1, dim=14),
+    "ContextUNet": Case(ContextUNet, "sprites", None, 64, 8, 2.5, widths=(24, 48, 96), blocks=1, dim=24),
+    "LayerNormUNet": Case(LayerNormUNet, "mnist", None, 128, 6, 1.5, widths=(16, 32, 64), blocks=1, dim=14),
     "AttentionUNet": Case(
         full_attention, "mnist", 32, 16, 2, 2.2, widths=(128, 256, 256, 256), blocks=2, dim=64, multiples=(1, 2, 4, 8)
     ),
@@ -288,7 +288,7 @@ def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("nets", nargs="*", default=list(CASES), help=f"{', '.join(CASES)} (default: all)")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="2 rounds of a third of the steps; nothing is kept")
     parser.add_argument("--losses", action="store_true", help="compare losses instead of speed")
     parser.add_argument("--seeds", type=int, default=3, help="for --losses, at least 2 (default: %(default)s)")

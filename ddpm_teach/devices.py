@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -44,23 +45,25 @@ def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
 
 
 def tuned(net: Callable[..., Tensor], device: torch.device, precision: str = "auto") -> Callable[..., Tensor]:
-    """The network as the device computes it fastest, with a float32 result: a wrapper Net -> Net.
+    """The network as the device computes it fastest, for sampling, with a float32 result: a wrapper Net -> Net.
 
-    It computes in the dtype that `compute_dtype` chooses, a module with a copy of its weights, as they are now, in the
-    layout that fast convolution kernels read (channels-last). The off switch is precision="float32": the network itself
-    comes back, exactly as it is. torch.inference_mode gains nothing over the no_grad of `walk`; torch.compile takes
-    longer than a CPU's sampling does.
+    It computes in the dtype that `compute_dtype` chooses; a module as a copy of what it is now, in eval mode, with its
+    weights in that dtype and in the layout that fast convolution kernels read (channels-last). The off switch is
+    precision="float32": the network itself comes back, exactly as it is. torch.inference_mode gains nothing over the
+    no_grad of `walk`; torch.compile takes longer than a CPU's sampling does.
     """
     dtype = compute_dtype(device, precision)
     if dtype == torch.float32:
         return net
-    module = isinstance(net, torch.nn.Module)
-    kernels = {name: w.detach() for name, w in net.named_parameters() if w.ndim == 4} if module else {}
-    kernels = {name: w.contiguous(memory_format=torch.channels_last) for name, w in kernels.items()}
+    if isinstance(net, nn.Module):
+        net = copy.deepcopy(net).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        for layer in net.modules():
+            if type(layer) in (nn.Conv2d, nn.ConvTranspose2d, nn.Linear):  # LastConv2d keeps its precision
+                layer.to(dtype)  # autocast would round these weights anew in every call
 
     def fast(*args: Tensor | None) -> Tensor:
         with torch.autocast(device.type, dtype):
-            return (torch.func.functional_call(net, kernels, args) if module else net(*args)).float()
+            return net(*args).float()
 
     if hasattr(net, "T"):
         fast.T = net.T  # so that a schedule of another length is still refused
@@ -76,7 +79,7 @@ def choice(device: torch.device, precision: str = "auto") -> str:
 
 
 @contextlib.contextmanager
-def evaluating(net: torch.nn.Module) -> Iterator[None]:
+def evaluating(net: nn.Module) -> Iterator[None]:
     """Eval mode inside the block; every module's own mode is put back after it, also after an error."""
     modes = {module: module.training for module in net.modules()}
     net.eval()

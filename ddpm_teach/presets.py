@@ -39,6 +39,7 @@ class Preset:
     save_every: int = _option("steps between two checkpoints", default=1000)
     precision: str = _option("auto, float32 or bfloat16", default="auto")
     target: str = _option("what the network predicts: eps, x0 or v", default="eps")
+    min_snr: float | None = _option("weigh the loss by min-SNR with this γ, 5 in its paper", default=None)
 
     def build(self) -> nn.Module:
         """The network; its first weights follow from the seed."""

@@ -124,8 +124,9 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence_and_good_files(tiny, tmp
 
 
 def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tiny, tmp_path, monkeypatch):
-    """A batch size that was given once and forgotten on resuming would be another run: the weights would differ."""
-    whole = go(tmp_path / "whole", batch_size=3, lr=0.003)
+    """An option that was given once and forgotten on resuming would make another run: the weights would differ."""
+    chosen = dict(batch_size=3, lr=0.003, min_snr=2.0)
+    whole = go(tmp_path / "whole", **chosen)
 
     def interrupt(state, *args, **options):
         if state.step == 4:
@@ -133,12 +134,14 @@ def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tiny, tmp_path, monke
 
     monkeypatch.setattr(runs, "page_of_samples", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        go(tmp_path / "cut", batch_size=3, lr=0.003)
+        go(tmp_path / "cut", **chosen)
     monkeypatch.undo()
     resumed = go(tmp_path / "cut", resume=True)
     assert resumed.step == 6
     for name, value in whole.net.state_dict().items():
         assert torch.equal(resumed.net.state_dict()[name], value), name
+    plain = go(tmp_path / "plain", **chosen | {"min_snr": None})
+    assert not torch.equal(plain.net.stem.first[0].weight, whole.net.stem.first[0].weight)
 
 
 def test_a_run_keeps_what_it_predicts_and_is_sampled_by_it(tiny, tmp_path, monkeypatch):

@@ -395,7 +395,7 @@ def test_the_network_samples_in_eval_mode_and_is_left_as_it_was(toy_net, fails_a
     net.norm.eval()  # a frozen BatchNorm must stay frozen
     running = net.norm.running_mean.clone()
     with pytest.raises(RuntimeError, match="planted") if fails_at is not None else contextlib.nullcontext():
-        sample(net, linear(), (2, 1, 8, 8), steps=4, seed=0)
+        sample(net, linear(), (2, 1, 8, 8), steps=4, seed=0, precision="float32")  # bfloat16 would take a copy
     assert [net.training, net.conv.training, net.norm.training, net.drop.training] == [True, True, False, True]
     assert net.modes == [False] * (4 if fails_at is None else fails_at)
     assert torch.equal(net.norm.running_mean, running)
@@ -438,15 +438,19 @@ def test_precision_float32_is_the_network_itself_and_bfloat16_computes_in_it(toy
     assert torch.get_autocast_dtype("cpu") and not torch.is_autocast_enabled("cpu")
 
 
-def test_tuned_computes_channels_last_and_leaves_the_network_as_it_was():
-    net, device, seen = ContextUNet(features=8).eval(), torch.device("cpu"), []
-    conv = net.up2.layers[1].first[0]
-    layout = conv.weight.stride()
-    conv.register_forward_hook(lambda module, args, result: seen.append((module.weight.stride(), result.stride())))
-    devices.tuned(net, device, "bfloat16")(torch.randn(2, *net.image_shape), torch.tensor([1, 2]))
-    channels_next = [(weight[1], result[1]) for weight, result in seen]
-    assert channels_next == [(1, 1)]  # one step in memory from a channel to the next
-    assert conv.weight.stride() == layout and layout[1] != 1
+def test_tuned_computes_channels_last_in_a_copy_of_its_own():
+    net, device, seen = ContextUNet(features=8), torch.device("cpu"), []
+    conv, state = net.up2.layers[1].first[0], {name: w.clone() for name, w in net.state_dict().items()}
+    for layer in (conv, net.head[-1]):  # the last one keeps its precision, or the pictures would move
+        layer.register_forward_hook(lambda layer, args, result: seen.append((layer.weight, result)))
+    x, t = torch.randn(2, *net.image_shape), torch.tensor([1, 2])
+    rounded = devices.tuned(net, device, "bfloat16")(x, t)
+    (weight, result), (last, _) = seen
+    assert weight.dtype == torch.bfloat16 and last.dtype == torch.float32
+    assert weight.stride(1) == result.stride(1) == 1  # one step in memory from a channel to the next
+    assert conv.weight.stride(1) != 1 and conv.weight.dtype == torch.float32 and conv.weight.requires_grad
+    assert net.training and all(torch.equal(w, state[name]) for name, w in net.state_dict().items())
+    torch.testing.assert_close(rounded, net.eval()(x, t), rtol=0, atol=0.05)
 
 
 def test_auto_is_bfloat16_only_where_the_hardware_has_it(monkeypatch):
