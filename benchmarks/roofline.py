@@ -1,6 +1,6 @@
 """How far are the networks from what this machine can multiply, and which layers hold them back?
 
-    uv run python benchmarks/roofline.py            # about 3 minutes on two CPU cores
+    uv run python benchmarks/roofline.py            # about a minute on two CPU cores
     uv run python benchmarks/roofline.py --quick    # one round instead of five; nothing is kept
 
 The peak is measured: the best of several products of two 2048×2048 matrices. A network's floating-point operations are
@@ -55,7 +55,7 @@ def by_layer(net: nn.Module, run: Callable[[], object], device: torch.device) ->
     """The kinds of layers that take most of a forward pass, and their speed."""
     began, seconds, flops = {}, defaultdict(float), defaultdict(int)
     leaves = {name: module for name, module in net.named_modules() if not list(module.children())}
-    counter = FlopCounterMode(net, display=False)
+    counter = FlopCounterMode(display=False)
     with counter:
         run()
     counts = {name.removeprefix(f"{type(net).__name__}."): sum(c.values()) for name, c in counter.flop_counts.items()}

@@ -178,8 +178,8 @@ def main() -> None:
     args = parser.parse_args()
     device = pick_device()
     print(choice(device))
-    runs = [("sprites", 16, 20, 0.0, 5), ("sprites", 16, 50, 0.0, 5), ("sprites", 16, 1000, 1.0, 1)]
-    runs += [("mnist", 16, 50, 0.0, 5), ("mnist32", 16, 50, 0.0, 3)]
+    runs = [("sprites", 64, 20, 0.0, 5), ("sprites", 64, 50, 0.0, 5), ("sprites", 16, 1000, 1.0, 2)]
+    runs += [("mnist", 64, 50, 0.0, 5), ("mnist32", 16, 50, 0.0, 5)]
     if args.quick:
         runs = [(name, 4, 10, eta, 2) for name, _, _, eta, _ in runs]
     rows = [beside_diffusers(*run, device) for run in runs]

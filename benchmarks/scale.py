@@ -1,7 +1,7 @@
 """How do costs grow: with processes, guidance, frames that are kept, the size of pictures, and the batch?
 
-    uv run python benchmarks/scale.py            # about 6 minutes on two CPU cores
-    uv run python benchmarks/scale.py --quick    # a minute; nothing is kept
+    uv run python benchmarks/scale.py            # about a minute and a half on two CPU cores
+    uv run python benchmarks/scale.py --quick    # half a minute; nothing is kept
 
 Each line is one thing changed and all else the same, measured in turns; the table shows medians. Training by several
 processes goes through torchrun, as `torchrun --nproc_per_node 2 -m ddpm_teach train mnist` does; one process has all
@@ -22,8 +22,10 @@ from collections.abc import Callable
 import torch
 from measured import keep, show
 
-from ddpm_teach import ContextUNet, ImageSet, LayerNormUNet, linear, load_pretrained, pick_device
+from ddpm_teach import ImageSet, LayerNormUNet, linear, load_pretrained, pick_device
 from ddpm_teach.devices import tuned
+from ddpm_teach.nets import AttentionUNet
+from ddpm_teach.presets import find
 from ddpm_teach.processes import Processes
 from ddpm_teach.samplers import Recipe
 from ddpm_teach.training import TrainState, train
@@ -114,9 +116,10 @@ def main() -> None:
         return torch.no_grad()(lambda: fast(x, t))
 
     sizes = (16, 32) if args.quick else (16, 32, 64)
-    nets = {f"{size}×{size}": ContextUNet(size=size).to(device).eval() for size in sizes}
+    small = find("mnist32", "cpu-hour").net["config"]  # attention at 16×16 in all
+    nets = {f"{size}×{size}": AttentionUNet(**small | {"size": size}).to(device).eval() for size in sizes}
     spent = in_turns({at: forward(net, 4) for at, net in nets.items()}, rounds)
-    add("picture size, one call of ContextUNet with 4", "s", spent)
+    add("picture size, one call of the small AttentionUNet with 4", "s", spent)
     batches = (1, 16) if args.quick else (1, 4, 16, 64, 256)
     spent = in_turns({str(n): forward(model.net, n) for n in batches}, rounds)
     add("batch, one call of ContextUNet", "images/s", {n: int(n) / value for n, value in spent.items()})
