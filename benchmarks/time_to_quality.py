@@ -1,7 +1,7 @@
 """How long until a network draws as well as the article's does after its whole training?
 
-    uv run python benchmarks/time_to_quality.py mnist      # about three hours on one core; once per release
-    uv run python benchmarks/time_to_quality.py sprites    # about an hour
+    uv run python benchmarks/time_to_quality.py mnist      # about four hours on one core; once per release
+    uv run python benchmarks/time_to_quality.py sprites    # about three hours on one core
     uv run python benchmarks/time_to_quality.py --quick    # a few steps of everything; nothing is kept
 
 The article's recipe: the loop that train.py calls plain (float32, one picture at a time, Adam at 1e-3, no average of

@@ -1,13 +1,13 @@
 """How much faster is the course's training than the loop that tutorials write, and than other libraries' loops?
 
-    uv run --group benchmarks python benchmarks/train.py            # about 10 minutes on two cores
+    uv run --group benchmarks python benchmarks/train.py            # about 12 minutes on two cores
     uv run --group benchmarks python benchmarks/train.py --quick    # a minute and a half; nothing is kept
     uv run python benchmarks/train.py --losses                      # the loss of both after 300 steps: about an hour
 
 The plain loop is float32, a DataLoader that makes a tensor of one picture at a time, Adam, `.item()` at every step, on
 the same network. diffusers' loop is the one of its unconditional example (UNet2DModel, DDPMScheduler, AdamW), and
 denoising-diffusion-pytorch's is its own Trainer; both have networks of their own, with about as many parameters. Ours
-is `ddpm_teach.training.train` as it comes. All take the same batch and run in turns, a few steps each, so that a
+is `ddpm_teach.training.train` as it comes. All take the same batch and run in turns, three seconds each, so that a
 machine that others use slows all; each round gives a ratio, and the table shows the ratios' median, least and
 greatest. The memory is the peak of a process of its own. Rows go to benchmarks/results/train.csv and train_losses.csv.
 """
@@ -46,15 +46,14 @@ from ddpm_teach.training import TrainState, train, validation_loss
 class Case:
     """A network with its pictures, and those of two libraries with about as many parameters.
 
-    `steps` are those of each loop in a round, `target` the ratio to the plain loop that was aimed at, `widths` and
-    `blocks` those of diffusers' UNet2DModel, `dim` and `multiples` those of denoising-diffusion-pytorch's Unet.
+    `target` is the ratio to the plain loop that was aimed at, `widths` and `blocks` are those of diffusers'
+    UNet2DModel, `dim` and `multiples` those of denoising-diffusion-pytorch's Unet.
     """
 
     build: Callable[[], nn.Module]
     dataset: str
     size: int | None
     batch_size: int
-    steps: int
     target: float
     widths: tuple[int, ...]
     blocks: int
@@ -71,10 +70,10 @@ def full_attention() -> nn.Module:
 
 
 CASES = {
-    "ContextUNet": Case(ContextUNet, "sprites", None, 64, 8, 2.5, widths=(24, 48, 96), blocks=1, dim=24),
-    "LayerNormUNet": Case(LayerNormUNet, "mnist", None, 128, 6, 1.5, widths=(16, 32, 64), blocks=1, dim=14),
+    "ContextUNet": Case(ContextUNet, "sprites", None, 64, 2.5, widths=(24, 48, 96), blocks=1, dim=24),
+    "LayerNormUNet": Case(LayerNormUNet, "mnist", None, 128, 1.5, widths=(16, 32, 64), blocks=1, dim=14),
     "AttentionUNet": Case(
-        full_attention, "mnist", 32, 16, 2, 2.2, widths=(128, 256, 256, 256), blocks=2, dim=64, multiples=(1, 2, 4, 8)
+        full_attention, "mnist", 32, 16, 2.2, widths=(128, 256, 256, 256), blocks=2, dim=64, multiples=(1, 2, 4, 8)
     ),
 }
 
@@ -196,13 +195,15 @@ def loops(case: Case, images: ImageSet, device: torch.device) -> dict[str, Calla
     return there | {"ours": lambda: train(run(), images.to(device), batch_size=case.batch_size)}
 
 
-def images_per_second(loop: Iterator, steps: int, batch_size: int, device: torch.device) -> float:
-    began = time.perf_counter()
-    for _ in itertools.islice(loop, steps):
-        pass
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return steps * batch_size / (time.perf_counter() - began)
+def images_per_second(loop: Iterator, seconds: float, batch_size: int, device: torch.device) -> float:
+    """The speed of a loop over so many seconds: of whole steps, at least one."""
+    began, steps, spent = time.perf_counter(), 0, 0.0
+    while spent < seconds or not steps:
+        next(loop)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        steps, spent = steps + 1, time.perf_counter() - began
+    return steps * batch_size / spent
 
 
 def pictures_of(case: Case, split: str = "train") -> ImageSet:
@@ -226,16 +227,16 @@ def _peak_memory(name: str, loop: str) -> float:
     return round(int(found[1]) / 1e3) if found else math.nan
 
 
-def speed(name: str, case: Case, rounds: int, device: torch.device) -> list[dict]:
+def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.device) -> list[dict]:
     """Rows of train.csv, one for each loop but ours: all in turns."""
     torch.manual_seed(0)
     running = {loop: make() for loop, make in loops(case, pictures_of(case), device).items()}
     for loop in running.values():
-        images_per_second(loop, 2, case.batch_size, device)  # warm up
+        images_per_second(loop, seconds, case.batch_size, device)  # warm up
     found = {loop: [] for loop in running}
     for _ in range(rounds):
         for loop, values in found.items():
-            values.append(images_per_second(running[loop], case.steps, case.batch_size, device))
+            values.append(images_per_second(running[loop], seconds, case.batch_size, device))
     ours, memory = found.pop("ours"), peak_memory(name, "ours")
     rows = []
     for loop, theirs in found.items():
@@ -289,7 +290,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("nets", nargs="*", default=list(CASES), help=f"{', '.join(CASES)} (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="2 rounds of a third of the steps; nothing is kept")
+    parser.add_argument("--quick", action="store_true", help="2 rounds of a second; nothing is kept")
     parser.add_argument("--losses", action="store_true", help="compare losses instead of speed")
     parser.add_argument("--seeds", type=int, default=3, help="for --losses, at least 2 (default: %(default)s)")
     args = parser.parse_args()
@@ -301,9 +302,9 @@ def main() -> None:
             small = replace(case, build=small_attention) if name == "AttentionUNet" else case
             rows = [losses(name, small, 300, device, args.seeds)]
         elif args.quick:
-            rows = speed(name, replace(case, steps=max(1, case.steps // 3)), 2, device)
+            rows = speed(name, case, 2, 1.0, device)
         else:
-            rows = speed(name, case, args.rounds, device)
+            rows = speed(name, case, args.rounds, 3.0, device)
         show(rows)
         if not args.quick:
             keep("train_losses" if args.losses else "train", rows, device)
