@@ -7,8 +7,8 @@
 The article's recipe: the loop that train.py calls plain (float32, one picture at a time, Adam at 1e-3, no average of
 the weights); for MNIST 20 epochs of LayerNormUNet in batches of 128. Ours: `train` with a preset of the command line.
 Both train in one process, and their clocks stop while they are judged: 1,000 samples, with DDPM in 100 steps for
-digits and DDIM in 20 at guidance scale 2 for sprites. Rows go to benchmarks/results/time_to_quality.csv as they come; the article's run
-can be interrupted and goes on from runs/time_to_quality/ when the script is called again.
+digits and DDIM in 20 at guidance scale 2 for sprites. Rows go to benchmarks/results/time_to_quality.csv as they come;
+the article's run can be interrupted and goes on from runs/time_to_quality/ when the script is called again.
 """
 
 from __future__ import annotations
