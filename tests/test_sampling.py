@@ -388,16 +388,18 @@ def test_the_seed_decides_the_pictures(toy_net, untouched, progress):
     assert not torch.equal(one, other) and not torch.equal(free, free2)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("fails_at", [None, 0, 2])
-def test_the_network_samples_in_eval_mode_and_is_left_as_it_was(toy_net, fails_at):
-    net = toy_net(fails_at)
+def test_the_network_samples_in_eval_mode_and_is_left_as_it_was(toy_net, fails_at, precision):
+    net, modes = toy_net(fails_at), []
+    net.drop.register_forward_hook(lambda drop, *_: modes.append(drop.training))  # a copy of the network keeps it
     net.train()
     net.norm.eval()  # a frozen BatchNorm must stay frozen
     running = net.norm.running_mean.clone()
     with pytest.raises(RuntimeError, match="planted") if fails_at is not None else contextlib.nullcontext():
-        sample(net, linear(), (2, 1, 8, 8), steps=4, seed=0, precision="float32")  # bfloat16 would take a copy
+        sample(net, linear(), (2, 1, 8, 8), steps=4, seed=0, precision=precision)
     assert [net.training, net.conv.training, net.norm.training, net.drop.training] == [True, True, False, True]
-    assert net.modes == [False] * (4 if fails_at is None else fails_at)
+    assert modes == [False] * (4 if fails_at is None else fails_at)
     assert torch.equal(net.norm.running_mean, running)
 
 
