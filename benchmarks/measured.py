@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import datetime
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -18,7 +20,7 @@ def machine(device: torch.device) -> dict:
     """The last columns of every row: when, on what, with which versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     return {
-        "date": datetime.date.today().isoformat(),
+        "date": datetime.datetime.now().isoformat(" ", "minutes"),
         "device": f"{device.type}, {name}",
         "bfloat16": "native" if has_native_bfloat16(device) else "none",
         "torch": torch.__version__,
@@ -36,15 +38,27 @@ def show(rows: list[dict]) -> None:
 
 
 def keep(name: str, rows: list[dict], device: torch.device) -> None:
-    """Appends the rows, with the machine, to results/NAME.csv."""
+    """Appends the rows, with the machine, to results/NAME.csv.
+
+    Raises:
+        ValueError: if the file has other columns; nothing is written then.
+    """
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.csv"
+    path, columns = RESULTS / f"{name}.csv", [*rows[0], *machine(device)]
     new = not path.exists()
+    if not new and (found := next(csv.reader(path.open(newline="")))) != columns:
+        raise ValueError(f"{path.name}: has the columns {found}, the new rows {columns}; move the file away")
     with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], *machine(device)], lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerows({**row, **machine(device)} for row in rows)
+
+
+def check_names(parser: argparse.ArgumentParser, names: list[str], known: Iterable[str]) -> None:
+    """Ends the program with one sentence if one of the names isn't known."""
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"expected one or more of {', '.join(known)}, got {', '.join(unknown)}")
 
 
 def warn_without_bfloat16(device: torch.device) -> None:

@@ -1,11 +1,12 @@
 """How far are the networks from what this machine can multiply, and which layers hold them back?
 
     uv run python benchmarks/roofline.py            # about a minute on two CPU cores
-    uv run python benchmarks/roofline.py --quick    # one round instead of five; nothing is kept
+    uv run python benchmarks/roofline.py --quick    # as long, but one round instead of five; nothing is kept
 
-The peak is measured: the best of several products of two 2048×2048 matrices. A network's floating-point operations are
+The peak is measured: PEAK. A network's floating-point operations are
 counted by torch (forward; a training step counts forward and backward) and divided by the median time. Rows go to
-benchmarks/results/roofline.csv; the layers and operations that take most of the time are printed only.
+benchmarks/results/roofline.csv; the kinds of layers and torch's operations that take most of the time, with their
+share, go to roofline_shares.csv. ("GFLOP/s" is empty where torch counts no operations, as in a norm.)
 """
 
 from __future__ import annotations
@@ -78,19 +79,32 @@ def by_layer(net: nn.Module, run: Callable[[], object], device: torch.device) ->
         hook.remove()
     seconds["between the layers"] = whole - sum(seconds.values())
     return [
-        {"layers": kind, "share of the time": f"{spent / whole:.0%}", "GFLOP/s": round(flops[kind] / spent / 1e9)}
+        {
+            "net": type(net).__name__,
+            "of": "forward, by layers",
+            "part": kind,
+            "share, %": round(100 * spent / whole),
+            "GFLOP/s": round(flops[kind] / spent / 1e9) or "",
+        }
         for kind, spent in sorted(seconds.items(), key=lambda item: -item[1])[:5]
     ]
 
 
-def operations(step: Callable[[], object]) -> list[dict]:
+def operations(net: nn.Module, step: Callable[[], object]) -> list[dict]:
     """torch's operations that take most of a training step."""
     with torch.profiler.profile() as profile:
         step()
     found = sorted(profile.key_averages(), key=lambda event: -event.self_cpu_time_total)
     whole = sum(event.self_cpu_time_total for event in found)
     return [
-        {"operation": event.key, "share of the time": f"{event.self_cpu_time_total / whole:.0%}"} for event in found[:6]
+        {
+            "net": type(net).__name__,
+            "of": "training step, by operations",
+            "part": event.key,
+            "share, %": round(100 * event.self_cpu_time_total / whole),
+            "GFLOP/s": "",
+        }
+        for event in found[:6]
     ]
 
 
@@ -98,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round instead of five; nothing is kept")
     args = parser.parse_args()
-    device, rounds, rows = pick_device(), 1 if args.quick else 5, []
+    device, rounds, rows, shares = pick_device(), 1 if args.quick else 5, [], []
     peaks = {dtype: peak(dtype, rounds, device) for dtype in PRECISIONS}
     for name, (build, batch) in NETS.items():
         torch.manual_seed(0)
@@ -137,16 +151,15 @@ def main() -> None:
                         "share of peak, %": round(100 * flops / spent / peaks[dtype], 1),
                     }
                 )
-        print(f"\n{name}, bfloat16, forward by layers, then a training step by operations:")
-        net.eval()
-        show(by_layer(net, forward, device))
-        net.train()
-        show(operations(step))
+        shares += by_layer(net.eval(), forward, device) + operations(net.train(), step)
+    print("In bfloat16, where the time goes:")
+    show(shares)
     print()
     show(rows)
     warn_without_bfloat16(device)
     if not args.quick:
         keep("roofline", rows, device)
+        keep("roofline_shares", shares, device)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """How do costs grow: with processes, guidance, frames that are kept, the size of pictures, and the batch?
 
-    uv run python benchmarks/scale.py            # about a minute and a half on two CPU cores
-    uv run python benchmarks/scale.py --quick    # half a minute; nothing is kept
+    uv run python benchmarks/scale.py            # about three minutes on two CPU cores
+    uv run python benchmarks/scale.py --quick    # a minute; nothing is kept
 
 Each line is one thing changed and all else the same, measured in turns; the table shows medians. Training by several
-processes goes through torchrun, as `torchrun --nproc_per_node 2 -m ddpm_teach train mnist` does; one process has all
-cores for itself, two share them. Rows go to benchmarks/results/scale.csv.
+processes goes through torchrun, as `torchrun --nproc_per_node 2 -m ddpm_teach train mnist` does; one process computes
+with as many threads as torch has here, two with half as many each. Rows go to benchmarks/results/scale.csv.
 """
 
 from __future__ import annotations
@@ -94,9 +94,14 @@ def main() -> None:
             for at, value in values.items()
         )
 
-    steps = 5 if args.quick else 30
-    spent = {f"{count}": training(count, steps) for count in (1, 2)}
-    add("processes that train LayerNormUNet", "images/s", {at: 128 * steps / value for at, value in spent.items()})
+    if torch.get_num_threads() == 1:
+        print("torch has one thread here: two processes will have one each, so together twice as many as one has")
+    steps, spent = 5 if args.quick else 30, {"1": [], "2": []}
+    for _ in range(rounds):
+        for count, values in spent.items():
+            values.append(128 * steps / training(int(count), steps))
+    rates = {count: statistics.median(values) for count, values in spent.items()}
+    add("processes that train LayerNormUNet", "images/s", rates)
 
     def draw(scale: float, keeping: bool = False) -> list:
         frames = Recipe(steps=10, guidance_scale=scale).frames(model, 8, hero)

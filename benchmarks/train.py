@@ -1,7 +1,7 @@
 """How much faster is the course's training than the loop that tutorials write, and than other libraries' loops?
 
     uv run --group benchmarks python benchmarks/train.py            # about 12 minutes on two cores
-    uv run --group benchmarks python benchmarks/train.py --quick    # a minute and a half; nothing is kept
+    uv run python benchmarks/train.py --quick                       # two minutes; nothing is kept
     uv run python benchmarks/train.py --losses                      # the loss of both after 300 steps: about an hour
 
 The plain loop is float32, a DataLoader that makes a tensor of one picture at a time, Adam, `.item()` at every step, on
@@ -9,30 +9,36 @@ the same network. diffusers' loop is the one of its unconditional example (UNet2
 denoising-diffusion-pytorch's is its own Trainer; both have networks of their own, with about as many parameters. Ours
 is `ddpm_teach.training.train` as it comes. All take the same batch and run in turns, three seconds each, so that a
 machine that others use slows all; each round gives a ratio, and the table shows the ratios' median, least and
-greatest. The memory is the peak of a process of its own. Rows go to benchmarks/results/train.csv and train_losses.csv.
+greatest, and `target`, the ratio that was aimed at. MFLOP are the operations of one picture's way through the network,
+forward; where theirs are fewer, speed alone is no merit. The memory is the peak of a process of its own. Rows go to
+benchmarks/results/train.csv and train_losses.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import importlib.util
 import itertools
 import math
 import multiprocessing
+import os
 import re
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from measured import keep, show, warn_without_bfloat16
+from measured import check_names, keep, show, warn_without_bfloat16
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
 from ddpm_teach import ContextUNet, ImageSet, data, linear, pick_device
@@ -131,16 +137,15 @@ def our_run(net: nn.Module, images: ImageSet, device: torch.device, seed: int = 
     return TrainState.create(net.to(device), linear(), steps=10**6, classes=images.classes, seed=seed)
 
 
-def diffusers_loop(case: Case, images: ImageSet, device: torch.device) -> Iterator[float]:
-    """diffusers' unconditional training example, without its accelerator."""
-    from diffusers import DDPMScheduler, UNet2DModel
+def diffusers_net(case: Case, images: ImageSet) -> nn.Module:
+    from diffusers import UNet2DModel
 
     down = tuple(
         "AttnDownBlock2D" if len(case.widths) > 3 and i == 1 else "DownBlock2D" for i in range(len(case.widths))
     )
     up = tuple(name.replace("Down", "Up") for name in reversed(down))
     channels, size, _ = images.image_shape
-    net = UNet2DModel(
+    return UNet2DModel(
         sample_size=size,
         in_channels=channels,
         out_channels=channels,
@@ -149,7 +154,14 @@ def diffusers_loop(case: Case, images: ImageSet, device: torch.device) -> Iterat
         down_block_types=down,
         up_block_types=up,
         norm_num_groups=8,
-    ).to(device)
+    )
+
+
+def diffusers_loop(case: Case, images: ImageSet, device: torch.device) -> Iterator[float]:
+    """diffusers' unconditional training example, without its accelerator."""
+    from diffusers import DDPMScheduler
+
+    net = diffusers_net(case, images).to(device)
     scheduler = DDPMScheduler(num_train_timesteps=1000)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4)
     while True:
@@ -164,30 +176,61 @@ def diffusers_loop(case: Case, images: ImageSet, device: torch.device) -> Iterat
             yield loss.item()
 
 
+def trainer_net(case: Case, images: ImageSet) -> nn.Module:
+    from denoising_diffusion_pytorch import Unet
+
+    return Unet(case.dim, dim_mults=case.multiples, channels=images.image_shape[0])
+
+
 def trainer_loop(case: Case, images: ImageSet, device: torch.device) -> Iterator[None]:
     """denoising-diffusion-pytorch's Trainer, on 256 of the pictures as files, a step at a time."""
-    from denoising_diffusion_pytorch import GaussianDiffusion, Trainer, Unet
+    from denoising_diffusion_pytorch import GaussianDiffusion, Trainer
 
-    channels, size, _ = images.image_shape
-    net = GaussianDiffusion(Unet(case.dim, dim_mults=case.multiples, channels=channels), image_size=size)
+    net = GaussianDiffusion(trainer_net(case, images), image_size=images.image_shape[-1])
     with tempfile.TemporaryDirectory() as folder:
         for i in range(256):
             save_png(images.pictures(slice(i, i + 1)), Path(folder) / f"{i}.png", scale=1)
-        trainer = Trainer(
-            net, folder, train_batch_size=case.batch_size, calculate_fid=False, save_and_sample_every=10**9,
-            results_folder=folder,
-        )  # fmt: skip
+        options = dict(train_batch_size=case.batch_size, calculate_fid=False, save_and_sample_every=10**9)
+        with quietly():
+            trainer = Trainer(net, folder, results_folder=folder, **options)
         while True:
             trainer.train_num_steps = trainer.step + 1
-            trainer.train()
+            with quietly():
+                trainer.train()
             yield
 
 
-def loops(case: Case, images: ImageSet, device: torch.device) -> dict[str, Callable[[], Iterator]]:
-    """name → what makes the loop. Ours is the last."""
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """The Trainer prints a bar and a line at every call, and torch warns of its pinned memory."""
+    with contextlib.ExitStack() as stack:
+        nowhere = stack.enter_context(open(os.devnull, "w"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
+        stack.enter_context(contextlib.redirect_stderr(nowhere))
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        yield
+
+
+def networks(case: Case, images: ImageSet) -> dict[str, Callable[[], nn.Module]]:
+    """name of a loop → what builds the network that it trains."""
+    there = {"plain": case.build, "diffusers": lambda: diffusers_net(case, images), "ours": case.build}
+    return there | {"denoising-diffusion-pytorch": lambda: trainer_net(case, images)}
+
+
+def megaflop(net: nn.Module, images: ImageSet) -> float:
+    """Floating-point operations of one picture's way through a network, in millions."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net.eval()(torch.zeros(1, *images.image_shape), torch.ones(1, dtype=torch.long))
+    return round(counter.get_total_flops() / 1e6, 1)
+
+
+def loops(case: Case, images: ImageSet, device: torch.device, quick: bool = False) -> dict[str, Callable[[], Iterator]]:
+    """name → what makes the loop. Ours is the last; `quick` leaves out the slowest."""
     there = {"plain": lambda: plain_loop(case.build(), images, case.batch_size, device)}
     there["diffusers"] = lambda: diffusers_loop(case, images, device)
-    if importlib.util.find_spec("denoising_diffusion_pytorch"):
+    if quick:
+        print("--quick leaves out denoising-diffusion-pytorch and the memory")
+    elif importlib.util.find_spec("denoising_diffusion_pytorch"):
         there["denoising-diffusion-pytorch"] = lambda: trainer_loop(case, images, device)
     else:
         print("denoising-diffusion-pytorch isn't installed: add --group benchmarks to uv run")
@@ -227,18 +270,20 @@ def _peak_memory(name: str, loop: str) -> float:
     return round(int(found[1]) / 1e3) if found else math.nan
 
 
-def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.device) -> list[dict]:
+def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.device, quick: bool) -> list[dict]:
     """Rows of train.csv, one for each loop but ours: all in turns."""
     torch.manual_seed(0)
-    running = {loop: make() for loop, make in loops(case, pictures_of(case), device).items()}
+    images = pictures_of(case)
+    running = {loop: make() for loop, make in loops(case, images, device, quick).items()}
+    print(f"{name}: {', '.join(running)}; {rounds} rounds of {seconds:g} s each, after one to warm up", flush=True)
     for loop in running.values():
         images_per_second(loop, seconds, case.batch_size, device)  # warm up
     found = {loop: [] for loop in running}
     for _ in range(rounds):
         for loop, values in found.items():
             values.append(images_per_second(running[loop], seconds, case.batch_size, device))
-    ours, memory = found.pop("ours"), peak_memory(name, "ours")
-    rows = []
+    ours, builders, rows = found.pop("ours"), networks(case, images), []
+    memory = {loop: "" if quick else peak_memory(name, loop) for loop in running}
     for loop, theirs in found.items():
         ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
         rows.append(
@@ -252,8 +297,10 @@ def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.devi
                 "least": round(ratios[0], 2),
                 "greatest": round(ratios[-1], 2),
                 "target": case.target if loop == "plain" else "",
-                "theirs MB": peak_memory(name, loop),
-                "ours MB": memory,
+                "theirs MFLOP": megaflop(builders[loop](), images),
+                "ours MFLOP": megaflop(builders["ours"](), images),
+                "theirs MB": memory[loop],
+                "ours MB": memory["ours"],
             }
         )
     return rows
@@ -290,21 +337,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("nets", nargs="*", default=list(CASES), help=f"{', '.join(CASES)} (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="2 rounds of a second; nothing is kept")
+    parser.add_argument("--quick", action="store_true", help="one round of a second; nothing is kept")
     parser.add_argument("--losses", action="store_true", help="compare losses instead of speed")
-    parser.add_argument("--seeds", type=int, default=3, help="for --losses, at least 2 (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=2, help="for --losses, at least 2 (default: %(default)s)")
     args = parser.parse_args()
+    check_names(parser, args.nets, CASES)
     device = pick_device()
     for name in args.nets:
         case = CASES[name]
         if args.losses:
             # At full widths the attention net's 300 steps would take hours.
-            small = replace(case, build=small_attention) if name == "AttentionUNet" else case
-            rows = [losses(name, small, 300, device, args.seeds)]
-        elif args.quick:
-            rows = speed(name, case, 2, 1.0, device)
+            if name == "AttentionUNet":
+                name, case = f"{name} (small)", replace(case, build=small_attention)
+            rows = [losses(name, case, 300, device, args.seeds)]
         else:
-            rows = speed(name, case, args.rounds, 3.0, device)
+            rows = speed(name, case, *((1, 1.0) if args.quick else (args.rounds, 3.0)), device, args.quick)
         show(rows)
         if not args.quick:
             keep("train_losses" if args.losses else "train", rows, device)
