@@ -3,15 +3,16 @@
     uv run python benchmarks/roofline.py            # about a minute on two CPU cores
     uv run python benchmarks/roofline.py --quick    # as long, but one round instead of five; nothing is kept
 
-The peak is measured: PEAK. A network's floating-point operations are
-counted by torch (forward; a training step counts forward and backward) and divided by the median time. Rows go to
-benchmarks/results/roofline.csv; the kinds of layers and torch's operations that take most of the time, with their
-share, go to roofline_shares.csv. ("GFLOP/s" is empty where torch counts no operations, as in a norm.)
+The peak is measured: the best of several products of square matrices and of a 3×3 convolution. A network's
+floating-point operations are counted by torch (forward; a training step counts forward and backward) and divided by the
+median time. Rows go to benchmarks/results/roofline.csv; the kinds of layers and torch's operations that take most of
+the time, with their share, to roofline_shares.csv ("GFLOP/s" is empty where torch counts no operations, as in a norm).
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import time
 from collections import defaultdict
@@ -46,10 +47,16 @@ def timed(run: Callable[[], object], rounds: int, device: torch.device) -> list[
 
 
 def peak(dtype: torch.dtype, rounds: int, device: torch.device) -> float:
-    """FLOP/s of a matrix product."""
-    n = 2048
-    a, b = torch.randn(2, n, n, device=device).to(dtype)
-    return 2 * n**3 / min(timed(lambda: a @ b, max(5, rounds), device))
+    """FLOP/s, the best of matrix products of three sizes and of a 3×3 convolution of 64 channels."""
+    rates, rounds = [], max(10, rounds)
+    for n in (512, 1024, 2048):
+        a, b = torch.randn(2, n, n, device=device).to(dtype)
+        rates.append(2 * n**3 / min(timed(functools.partial(torch.mm, a, b), rounds, device)))
+    x, w = torch.randn(64, 64, 16, 16, device=device), torch.randn(64, 64, 3, 3, device=device)
+    x, w = (tensor.to(dtype, memory_format=torch.channels_last) for tensor in (x, w))
+    convolve = functools.partial(nn.functional.conv2d, x, w, padding=1)
+    rates.append(2 * w.numel() * len(x) * 16 * 16 / min(timed(convolve, rounds, device)))
+    return max(rates)
 
 
 def by_layer(net: nn.Module, run: Callable[[], object], device: torch.device) -> list[dict]:

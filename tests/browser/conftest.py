@@ -127,7 +127,7 @@ def new_page(chromium):
     def make(width=1200, height=1000, **options):
         contexts.append(chromium.new_context(viewport={"width": width, "height": height}, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(300_000)  # on a machine that others load, a kernel's start alone has taken a minute
         page.on("pageerror", lambda error: errors.append(str(error)))
         return page
 
