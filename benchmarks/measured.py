@@ -46,7 +46,7 @@ def keep(name: str, rows: list[dict], device: torch.device) -> None:
     RESULTS.mkdir(exist_ok=True)
     path, columns = RESULTS / f"{name}.csv", [*rows[0], *machine(device)]
     new = not path.exists()
-    if not new and (found := next(csv.reader(path.open(newline="")))) != columns:
+    if not new and (found := next(csv.reader(path.read_text().splitlines()))) != columns:
         raise ValueError(f"{path.name}: has the columns {found}, the new rows {columns}; move the file away")
     with open(path, "a", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")

@@ -85,33 +85,29 @@ def by_layer(net: nn.Module, run: Callable[[], object], device: torch.device) ->
     for hook in hooks:
         hook.remove()
     seconds["between the layers"] = whole - sum(seconds.values())
-    return [
-        {
-            "net": type(net).__name__,
-            "of": "forward, by layers",
-            "part": kind,
-            "share, %": round(100 * spent / whole),
-            "GFLOP/s": round(flops[kind] / spent / 1e9) or "",
-        }
-        for kind, spent in sorted(seconds.items(), key=lambda item: -item[1])[:5]
-    ]
+    return largest(net, "forward, by layers", seconds, flops)
 
 
 def operations(net: nn.Module, step: Callable[[], object]) -> list[dict]:
     """torch's operations that take most of a training step."""
     with torch.profiler.profile() as profile:
         step()
-    found = sorted(profile.key_averages(), key=lambda event: -event.self_cpu_time_total)
-    whole = sum(event.self_cpu_time_total for event in found)
+    seconds = {event.key: event.self_cpu_time_total / 1e6 for event in profile.key_averages()}
+    return largest(net, "training step, by operations", seconds, {})
+
+
+def largest(net: nn.Module, of: str, seconds: dict[str, float], flops: dict[str, int]) -> list[dict]:
+    """Rows of roofline_shares.csv: the six parts that take most of the time."""
+    whole = sum(seconds.values())
     return [
         {
             "net": type(net).__name__,
-            "of": "training step, by operations",
-            "part": event.key,
-            "share, %": round(100 * event.self_cpu_time_total / whole),
-            "GFLOP/s": "",
+            "of": of,
+            "part": part,
+            "share, %": round(100 * spent / whole),
+            "GFLOP/s": round(flops.get(part, 0) / spent / 1e9) or "",
         }
-        for event in found[:6]
+        for part, spent in sorted(seconds.items(), key=lambda item: -item[1])[:6]
     ]
 
 

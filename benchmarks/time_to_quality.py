@@ -1,7 +1,7 @@
 """How long until a network draws as well as tutorials' recipe does after its whole training?
 
     uv run python benchmarks/time_to_quality.py mnist      # about two and a half hours on one core; once per release
-    uv run python benchmarks/time_to_quality.py sprites    # about three hours; `--loops ours`: ten minutes
+    uv run python benchmarks/time_to_quality.py sprites    # hours; `--loops ours`: a quarter of an hour
     uv run python benchmarks/time_to_quality.py --quick    # two minutes: two steps of everything; nothing is kept
 
 "article" is the recipe of the articles that train a DDPM from scratch: the loop that train.py calls plain (float32, one
