@@ -88,7 +88,7 @@ class CoursePipeline(DiffusionPipeline):
 def to_scheduler(schedule: Schedule) -> DDIMScheduler:
     """The same β in diffusers' DDIM, with trailing times and clipping: equal to ours where `steps` divides T.
 
-    diffusers keeps β in float32, which costs a picture of 50 steps up to 1e-5.
+    diffusers keeps β in float32: after 50 steps pictures are 1e-6 apart in the mean, a few pixels up to 2e-4.
     """
     return DDIMScheduler(
         num_train_timesteps=schedule.T,

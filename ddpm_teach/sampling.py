@@ -175,7 +175,7 @@ def sample(
         context: (b, …) or (1, …), what the pictures shall show; None for a network without context.
         guidance_scale: scale of `guided`; needs a context unless it is 1.
         seed: same seed, same pictures, on every device up to rounding; None takes a new one each time.
-        precision: "auto" computes the network in bfloat16 where the hardware has it natively, "float32" exactly.
+        precision: "auto" computes a `tuned` copy (in bfloat16 where the hardware has it), "float32" the network itself.
     """
     from tqdm.auto import tqdm  # here, since `import ddpm_teach` shall cost no more than torch does
 

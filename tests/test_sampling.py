@@ -440,19 +440,22 @@ def test_precision_float32_is_the_network_itself_and_bfloat16_computes_in_it(toy
     assert torch.get_autocast_dtype("cpu") and not torch.is_autocast_enabled("cpu")
 
 
-def test_tuned_computes_channels_last_in_a_copy_of_its_own():
+@pytest.mark.parametrize("native", [True, False])
+def test_tuned_computes_channels_last_in_a_copy_of_its_own(native, monkeypatch):
+    """Wherever it may choose, also on a CPU that has float32 alone."""
+    monkeypatch.setattr(devices, "has_native_bfloat16", lambda device: native)
     net, device, seen = ContextUNet(features=8), torch.device("cpu"), []
     conv, state = net.up2.layers[1].first[0], {name: w.clone() for name, w in net.state_dict().items()}
     for layer in (conv, net.head[-1]):  # the last one keeps its precision, or the pictures would move
         layer.register_forward_hook(lambda layer, args, result: seen.append((layer.weight, result)))
     x, t = torch.randn(2, *net.image_shape), torch.tensor([1, 2])
-    rounded = devices.tuned(net, device, "bfloat16")(x, t)
+    fast = devices.tuned(net, device)(x, t)
     (weight, result), (last, _) = seen
-    assert weight.dtype == torch.bfloat16 and last.dtype == torch.float32
+    assert weight.dtype == (torch.bfloat16 if native else torch.float32) and last.dtype == fast.dtype == torch.float32
     assert weight.stride(1) == result.stride(1) == 1  # one step in memory from a channel to the next
     assert conv.weight.stride(1) != 1 and conv.weight.dtype == torch.float32 and conv.weight.requires_grad
     assert net.training and all(torch.equal(w, state[name]) for name, w in net.state_dict().items())
-    torch.testing.assert_close(rounded, net.eval()(x, t), rtol=0, atol=0.05)
+    torch.testing.assert_close(fast, net.eval()(x, t), rtol=0, atol=0.05 if native else 1e-5)
 
 
 def test_auto_is_bfloat16_only_where_the_hardware_has_it(monkeypatch):
