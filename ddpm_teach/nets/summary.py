@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_teach.devices import evaluating
 
@@ -78,6 +77,8 @@ def summary(net: nn.Module) -> Summary:
     Raises:
         AttributeError: for a module without `image_shape`, which is not a network of this course.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # here, since it imports Triton: half a second
+
     device = next(net.parameters()).device
     arguments: list[Tensor] = [torch.zeros(1, *net.image_shape, device=device)]
     if hasattr(net, "T"):
