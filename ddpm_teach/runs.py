@@ -25,7 +25,15 @@ from ddpm_teach.presets import Preset
 from ddpm_teach.processes import ALONE, Processes
 from ddpm_teach.samplers import Recipe
 from ddpm_teach.schedule import linear
-from ddpm_teach.training import TrainLog, TrainState, load_checkpoint, save_checkpoint, train, validation_loss
+from ddpm_teach.training import (
+    TIMES,
+    TrainLog,
+    TrainState,
+    load_checkpoint,
+    save_checkpoint,
+    train,
+    validation_loss,
+)
 
 KEPT = tuple(option.name for option in fields(Preset) if "help" in option.metadata)
 LOG_EVERY = 20  # steps; reading a loss waits for the device, so it isn't done at every step
@@ -67,7 +75,7 @@ def train_preset(
     images, held_out = (part.to(device) for part in preset.load())
     net = preset.build().to(device)
     how = {name: getattr(preset, name) for name in ("batch_size", "precision", "target", "min_snr")}
-    how["processes"] = processes
+    how |= {"times": TIMES[preset.times], "processes": processes}
     try:
         if minutes and not resume:
             steps = max(1, int((ends - time.monotonic()) / _seconds_per_step(net, images, **how)))

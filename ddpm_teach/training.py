@@ -36,6 +36,25 @@ def snr_weight(schedule: Schedule, t: Tensor, target: str, gamma: float) -> Tens
     return snr.clamp(max=gamma) / {"x0": 1, "eps": snr, "v": snr + 1}[target]
 
 
+def uniform_times(n: int, T: int, rng: torch.Generator) -> Tensor:
+    """(n,) times in 1…T, each drawn by itself: line 3 of DDPM's algorithm 1. Lesson 03."""
+    return torch.randint(1, T + 1, (n,), generator=rng)
+
+
+def stratified_times(n: int, T: int, rng: torch.Generator) -> Tensor:
+    """(n,) times, one from each of n equal parts of 1…T, in order: every time is as likely as with `uniform_times`.
+
+    A batch then never lacks a part of the times, so its loss jumps less from step to step (a stratified sample; Kingma
+    et al. 2021, "Variational diffusion models", call their kind a low-discrepancy sampler). Lesson 03.
+    """
+    places = torch.arange(n, dtype=torch.float64) + torch.rand(n, generator=rng, dtype=torch.float64)
+    return 1 + (places / n * T).long().clamp(max=T - 1)
+
+
+TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
+    "uniform": uniform_times,
+    "stratified": stratified_times,
+}
 NUMBERS = ("steps", "ema_decay", "seed", "target", "data", "step")  # of a TrainState, kept in its files
 
 
@@ -164,6 +183,7 @@ def train(
     batch_size: int = 128,
     target: str | None = None,
     context_dropout: float = 0.1,
+    times: Callable[[int, int, torch.Generator], Tensor] = uniform_times,
     min_snr: float | None = None,
     precision: str = "auto",
     processes: Processes = ALONE,
@@ -177,6 +197,7 @@ def train(
         images: on the network's device, or anywhere (then it is moved there).
         steps: the step at which to end, resumed or not; the end of the run, state.steps, unless given.
         target: "eps", "x0" or "v"; the run's own unless given, and it can't change once the run has begun.
+        times: (n, T, rng) → the times (n,) of a batch, whole numbers in 1…T: `uniform_times` or `stratified_times`.
         min_snr: γ of `snr_weight`, 5 in its paper; no weights unless given.
         context_dropout: the share of pictures whose context is zeroed, so that guidance has an unconditional network.
         precision: "auto" computes in bfloat16 where the hardware has it natively; "float32"; "bfloat16".
@@ -221,7 +242,7 @@ def train(
     state.data = data
     device = next(state.net.parameters()).device
     dtype = devices.compute_dtype(device, precision)
-    return _train(state, images.to(device), steps, batch_size, context_dropout, min_snr, device, dtype, processes)
+    return _train(state, images.to(device), steps, batch_size, context_dropout, times, min_snr, dtype, processes)
 
 
 def _train(
@@ -230,18 +251,19 @@ def _train(
     steps: int,
     batch_size: int,
     context_dropout: float,
+    times: Callable[[int, int, torch.Generator], Tensor],
     min_snr: float | None,
-    device: torch.device,
     dtype: torch.dtype,
     processes: Processes,
 ) -> Iterator[TrainLog]:
+    device = images.images.device
     with_context = state.net.config.get("context_dim") is not None
     net = processes.wrapped(state.net)
     while state.step < steps:
         net.train()  # here, so that a preview between two steps may leave it in eval mode
         rng = step_generator(state.seed, state.step)
         index = torch.randint(len(images), (batch_size,), generator=rng)
-        t = torch.randint(1, state.schedule.T + 1, (batch_size,), generator=rng)
+        t = times(batch_size, state.schedule.T, rng)
         eps = torch.randn(batch_size, *images.image_shape, generator=rng)
         keep = torch.rand(batch_size, 1, generator=rng) >= context_dropout
         seeds = torch.randint(2**62, (processes.count,), generator=rng).tolist()

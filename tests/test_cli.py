@@ -15,7 +15,8 @@ from PIL import Image
 
 from ddpm_teach.cli import FIRST_LESSON, copy_lessons, main
 
-TINY = ["--steps", "4", "--batch-size", "4"]
+SMALL = ["train", "sprites", "--budget", "cpu-minutes", "--batch-size", "4"]  # the smallest network of the presets
+TINY = [*SMALL, "--steps", "4"]
 
 
 def test_sample_writes_the_pictures_and_the_film_it_says(tmp_path, capsys):
@@ -42,7 +43,7 @@ def test_the_same_seed_gives_the_same_file(tmp_path):
 
 def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, capsys):
     out = ["--out", str(tmp_path)]
-    assert main(["train", "sprites", *TINY, *out]) == 0
+    assert main([*TINY, *out]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
         "best.json",
         "best.pt",
@@ -55,9 +56,9 @@ def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, caps
     header, row = (tmp_path / "losses.csv").read_text().splitlines()
     assert header == "step,loss,lr" and row.startswith("4,")
 
-    assert main(["train", "sprites", *TINY, *out]) == 2  # it would overwrite the run
+    assert main([*TINY, *out]) == 2  # it would overwrite the run
     assert "--resume" in capsys.readouterr().err
-    assert main(["train", "sprites", *TINY, *out, "--resume", "--steps", "6"]) == 0  # a later end
+    assert main([*TINY, *out, "--resume", "--steps", "6"]) == 0  # a later end
     assert "6 of 6 steps" in capsys.readouterr().out
     assert (
         main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "2", "--png", str(tmp_path / "x.png")]) == 0
@@ -66,7 +67,7 @@ def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, caps
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_interrupted_keeps_what_it_trained(how, tmp_path):
-    command = [sys.executable, "-m", "ddpm_teach", "train", "sprites", "--batch-size", "4", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "ddpm_teach", *SMALL, "--out", str(tmp_path)]
     run = subprocess.Popen(
         command,
         stderr=subprocess.DEVNULL,
@@ -108,6 +109,7 @@ def test_a_run_that_is_interrupted_keeps_what_it_trained(how, tmp_path):
         (["train", "sprites", "--budget", "weeks"], ["'weeks'", "cpu-minutes, cpu-hour, gpu"]),
         (["train", "sprites", "--steps", "3", "--minutes", "1"], ["--minutes", "--steps"]),
         (["train", "sprites", "--target", "score"], ["target", "'score'", "eps, x0, v"]),
+        (["train", "sprites", "--times", "sometimes"], ["times", "'sometimes'", "uniform, stratified"]),
         (["train", "sprites", "--precision", "float8"], ["precision", "float8", "bfloat16"]),
         (["build", "99_nothing.ipynb"], ["99_nothing.ipynb"]),
     ],

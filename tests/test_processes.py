@@ -52,7 +52,7 @@ def test_two_processes_follow_the_loss_curve_of_one(tmp_path):
 
 def test_launchers_start_two_processes_that_write_one_run_and_go_on_with_it(tmp_path):
     """torchrun; accelerate's own launcher, which takes one process without a GPU; and its launcher for notebooks."""
-    options = ["train", "sprites", "--batch-size", "2", "--out", "run"]
+    options = ["train", "sprites", "--budget", "cpu-minutes", "--batch-size", "2", "--out", "run"]
     run = torchrun("-m", "ddpm_teach", *options, "--steps", "2", folder=tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("2 of 2 steps") == 1

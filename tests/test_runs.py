@@ -125,7 +125,7 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence_and_good_files(tiny, tmp
 
 def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tiny, tmp_path, monkeypatch):
     """An option that was given once and forgotten on resuming would make another run: the weights would differ."""
-    chosen = dict(batch_size=3, lr=0.003, min_snr=2.0)
+    chosen = dict(batch_size=3, lr=0.003, min_snr=2.0, times="stratified")
     whole = go(tmp_path / "whole", **chosen)
 
     def interrupt(state, *args, **options):
@@ -140,8 +140,9 @@ def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tiny, tmp_path, monke
     assert resumed.step == 6
     for name, value in whole.net.state_dict().items():
         assert torch.equal(resumed.net.state_dict()[name], value), name
-    plain = go(tmp_path / "plain", **chosen | {"min_snr": None})
-    assert not torch.equal(plain.net.stem.first[0].weight, whole.net.stem.first[0].weight)
+    for name, default in {"min_snr": None, "times": "uniform"}.items():  # each has an effect
+        other = go(tmp_path / name, **chosen | {name: default})
+        assert not torch.equal(other.net.stem.first[0].weight, whole.net.stem.first[0].weight)
 
 
 def test_a_run_keeps_what_it_predicts_and_is_sampled_by_it(tiny, tmp_path, monkeypatch):
@@ -194,10 +195,10 @@ def test_a_full_disk_is_told_and_what_was_there_stays(tiny, tmp_path, monkeypatc
 
 
 def test_a_real_limit_on_the_size_of_files_ends_in_the_same_sentence(tmp_path):
-    """The system itself refuses: a checkpoint of ContextUNet(3, 64, 5, 16) is 24 MB."""
-    command = [sys.executable, "-m", "ddpm_teach", "train", "sprites", "--steps", "2", "--batch-size", "2"]
+    """The system itself refuses: a checkpoint of the smallest network for sprites is 6 MB."""
+    command = [sys.executable, "-m", "ddpm_teach", "train", "sprites", "--budget", "cpu-minutes"]
     run = subprocess.run(
-        [*command, "--out", str(tmp_path / "run")],
+        [*command, "--steps", "2", "--batch-size", "2", "--out", str(tmp_path / "run")],
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6)),
@@ -228,7 +229,8 @@ def test_a_batch_that_does_not_fit_is_told_with_one_that_does(tiny, tmp_path, mo
 
 def test_kill_9_in_the_middle_loses_nothing_that_was_saved(tmp_path, monkeypatch):
     """The process has no time for a last word; what it wrote before goes on to the same run, bit for bit."""
-    options = ["sprites", "--steps", "12", "--batch-size", "2", "--save-every", "4", "--precision", "float32"]
+    options = ["sprites", "--budget", "cpu-minutes", "--steps", "12", "--batch-size", "2"]
+    options += ["--save-every", "4", "--precision", "float32"]
     folder = tmp_path / "killed"
     run = subprocess.Popen(
         [sys.executable, "-m", "ddpm_teach", "train", *options, "--out", str(folder)],

@@ -16,11 +16,13 @@ from ddpm_teach.nets import AttentionUNet, ContextUNet
 from ddpm_teach.sampling import sample
 from ddpm_teach.schedule import linear
 from ddpm_teach.training import (
+    TIMES,
     TrainState,
     load_checkpoint,
     save_checkpoint,
     snr_weight,
     step_generator,
+    stratified_times,
     train,
     validation_loss,
 )
@@ -415,6 +417,32 @@ def test_min_snr_weighs_the_error_of_the_picture_whatever_the_target(strong):
 def test_a_gamma_that_is_not_positive_is_refused(new_run, toy_images, gamma):
     with pytest.raises(ValueError, match="min_snr: "):
         train(new_run(), toy_images, min_snr=gamma)
+
+
+@pytest.mark.parametrize("draw", TIMES.values(), ids=TIMES)
+def test_every_time_is_drawn_as_often_as_any_other(draw):
+    """20,000 batches of 7 from 10 times: 14,000 of each, with a standard deviation of at most √(14,000 · 0.9) = 112."""
+    rng = torch.Generator().manual_seed(0)
+    batches = torch.stack([draw(7, 10, rng) for _ in range(20_000)])
+    counts = batches.flatten().bincount(minlength=11)
+    assert counts[0] == 0 and len(counts) == 11 and ((counts[1:] - 14_000).abs() < 5 * 112).all()
+
+
+@pytest.mark.parametrize(("n", "T"), [(1, 1), (4, 4), (4, 1000), (64, 1000), (1000, 1000), (3000, 1000)])
+def test_stratified_times_leave_out_no_part(n, T):
+    times = stratified_times(n, T, torch.Generator().manual_seed(1))
+    place = torch.arange(n, dtype=torch.float64) / n * T  # where each part begins
+    assert times.shape == (n,) and times.dtype == torch.long
+    assert (times > place).all() and (times <= (place + T / n).ceil() + (n < T)).all() and times.max() <= T
+    if n % T == 0:
+        assert (times.bincount()[1:] == n // T).all()
+
+
+def test_stratified_batches_are_steadier():
+    """The mean of n independent times has the standard deviation T / √(12 n); one from each part, an n-th of that."""
+    n, T, rng = 16, 1000, torch.Generator().manual_seed(0)
+    spread = torch.stack([stratified_times(n, T, rng).double().mean() for _ in range(2000)]).std()
+    assert spread == pytest.approx(T / (12 * n) ** 0.5 / n, rel=0.1)
 
 
 def test_the_validation_loss_has_no_chance_in_it(new_run, toy_images, untouched):
