@@ -44,7 +44,7 @@ class Preset:
     precision: str = _option("auto, float32 or bfloat16", default="auto")
     target: str = _option("what the network predicts: eps, x0 or v", default="eps")
     times: str = _option("how a step draws its times: uniform, or stratified (one from each part)", default="uniform")
-    min_snr: float | None = _option("weigh the loss by min-SNR with this γ, 5 in its paper", default=None)
+    min_snr: float | None = _option("weigh the loss by min-SNR with this γ; inf: all times alike", default=None)
 
     def __post_init__(self) -> None:
         if self.times not in TIMES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,7 +199,7 @@ def train(
         steps: the step at which to end, resumed or not; the end of the run, state.steps, unless given.
         target: "eps", "x0" or "v"; the run's own unless given, and it can't change once the run has begun.
         times: (n, T, rng) → the times (n,) of a batch, whole numbers in 1…T: `uniform_times` or `stratified_times`.
-        min_snr: γ of `snr_weight`, 5 in its paper; no weights unless given.
+        min_snr: γ of `snr_weight`, 5 in its paper; no weights unless given. For a network that predicts ε, ∞ has none.
         context_dropout: the share of pictures whose context is zeroed, so that guidance has an unconditional network.
         precision: "auto" computes in bfloat16 where the hardware has it natively; "float32"; "bfloat16".
         processes: those that train together, each on its share of every batch (see `processes`).
@@ -232,7 +233,7 @@ def train(
         if state.step or target not in TARGETS:
             raise ValueError(f"target: the run predicts {state.target!r}, got {target!r}; begin a new run for that")
         state.target = target
-    if min_snr is not None and check_number("min_snr", min_snr, 0) == 0:
+    if min_snr not in (None, math.inf) and check_number("min_snr", min_snr, 0) == 0:
         raise ValueError("min_snr: expected a positive number, got 0; leave it out for no weights")
     data = images.fingerprint()
     if state.data not in ("", data):

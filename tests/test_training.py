@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import os
 
 import pytest
@@ -411,6 +412,10 @@ def test_min_snr_weighs_the_error_of_the_picture_whatever_the_target(strong):
         expected = strong.snr[t].clamp(max=gamma) * (a - b)[:, 0].double() ** 2
         torch.testing.assert_close(snr_weight(strong, t, target, gamma).double(), expected, rtol=1e-4, atol=0)
     assert (snr_weight(strong, t, "eps", gamma)[strong.snr[t] < gamma] == 1).all()
+
+
+def test_an_infinite_gamma_weighs_no_noise(new_run, toy_images):
+    assert advance(new_run(), toy_images, min_snr=math.inf) == advance(new_run(), toy_images)
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, float("nan")])
