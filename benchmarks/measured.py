@@ -63,4 +63,4 @@ def check_names(parser: argparse.ArgumentParser, names: list[str], known: Iterab
 
 def warn_without_bfloat16(device: torch.device) -> None:
     if not has_native_bfloat16(device):
-        print("This machine has no bfloat16 matrix units, so its ratios can't be compared with the course's own.")
+        print("This machine has no bfloat16 matrix units, so its figures can't be compared with the course's own.")

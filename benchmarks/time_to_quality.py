@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from measured import check_names, keep
+from measured import check_names, keep, warn_without_bfloat16
 from torch import nn
 from train import plain_loop
 
@@ -157,6 +157,7 @@ def main() -> None:
                 print(", ".join(f"{column} {value}" for column, value in row.items() if value != ""), flush=True)
                 if not args.quick:
                     keep("time_to_quality", [row], device)
+    warn_without_bfloat16(device)
 
 
 if __name__ == "__main__":
