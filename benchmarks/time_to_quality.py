@@ -55,7 +55,7 @@ CONTESTS = {
         Preset("mnist", find("mnist", "cpu-hour").net, steps=9_360, batch_size=128),  # 20 epochs
         replace(find("mnist", "cpu-hour"), steps=4_800),
         Recipe("ddpm", steps=100),
-        every=1_600,
+        every=2_000,
     ),
     "sprites": Contest(
         Preset("sprites", find("sprites", "cpu-hour").net, steps=6_000, batch_size=64),
@@ -137,12 +137,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("contests", nargs="*", default=list(CONTESTS), help="mnist, sprites (default: both)")
     parser.add_argument("--loops", nargs="+", choices=("ours", "article"), default=("ours", "article"))
+    parser.add_argument("--times", choices=TIMES, help="of our run (default: the preset's)")
+    parser.add_argument("--steps", type=int, help="of our run (default: the contest's)")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, nothing is kept")
     args = parser.parse_args()
     check_names(parser, args.contests, CONTESTS)
     device, n = pick_device(), 50 if args.quick else 1_000
+    given = {name: getattr(args, name) for name in ("times", "steps") if getattr(args, name) is not None}
     for contest in map(CONTESTS.get, args.contests):
-        presets, every = {"ours": contest.ours, "article": contest.article}, contest.every
+        presets, every = {"ours": replace(contest.ours, **given), "article": contest.article}, contest.every
         if args.quick:
             presets, every = {name: replace(preset, steps=2) for name, preset in presets.items()}, 2
         folder = Path(tempfile.mkdtemp()) if args.quick else KEPT
