@@ -93,7 +93,7 @@ def our_run(preset: Preset, every: int, device: torch.device) -> Iterator[tuple[
     images, _ = preset.load()
     options = dict(steps=preset.steps, lr=preset.lr, classes=images.classes, seed=preset.seed, target=preset.target)
     state, seconds = TrainState.create(preset.build().to(device), linear(), **options), 0.0
-    how = dict(batch_size=preset.batch_size, times=TIMES[preset.times], min_snr=preset.min_snr)
+    how = dict(batch_size=preset.batch_size, times=TIMES[preset.times], min_snr=preset.min_snr or None)
     loop = train(state, images.to(device), **how)
     while state.step < preset.steps:
         start = clock(device)

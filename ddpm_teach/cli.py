@@ -91,7 +91,7 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     train.add_argument("--minutes", type=float, help="train for about so long, instead of --steps")
     for option in fields(Preset):
         if "help" in option.metadata:
-            kind = {"int": int, "float": float, "float | None": float, "str": str}[option.type]
+            kind = {"int": int, "float": float, "str": str}[option.type]
             train.add_argument(f"--{option.name.replace('_', '-')}", type=kind, help=option.metadata["help"])
     train.add_argument("--device", help="cpu, cuda, mps (default: the fastest at hand)")
     train.add_argument("--resume", action="store_true", help="go on from the newest good checkpoint in --out")
@@ -160,7 +160,7 @@ def run_train(args: argparse.Namespace) -> int:
         raise ValueError("--size: only for --images; the presets have their own")
     given = {name: getattr(args, name) for name in runs.KEPT if getattr(args, name) is not None}
     for name, value in [*given.items(), ("minutes", args.minutes), ("size", args.size)]:
-        if isinstance(value, int | float) and not value > 0 and name != "seed":
+        if isinstance(value, int | float) and not value > 0 and name not in ("seed", "min_snr"):
             raise ValueError(f"--{name.replace('_', '-')}: expected a positive number, got {value}")
     processes = Processes.launched()
     device = processes.device or _device(args.device)

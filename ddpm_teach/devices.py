@@ -49,11 +49,12 @@ def tuned(net: Callable[..., Tensor], device: torch.device, precision: str = "au
 
     It computes in the dtype that `compute_dtype` chooses; a module as a copy of what it is now, in eval mode, with its
     weights in that dtype and in the layout that fast convolution kernels read (channels-last), by which a CPU without
-    bfloat16 gains, too. The off switch is precision="float32": the network itself comes back, exactly as it is.
+    bfloat16 gains, too (a GPU without it gets the network itself). The off switch is precision="float32": the network
+    itself comes back, exactly as it is, in the mode that it is in.
     torch.inference_mode gains nothing over the no_grad of `walk`; torch.compile takes longer than a CPU samples.
     """
     dtype = compute_dtype(device, precision)
-    if precision == "float32" or (dtype == torch.float32 and device.type != "cpu"):  # there its gain isn't measured
+    if precision == "float32" or (dtype == torch.float32 and device.type != "cpu"):  # a GPU's gain isn't measured
         return net
     if isinstance(net, nn.Module):
         net = copy.deepcopy(net).eval().requires_grad_(False).to(memory_format=torch.channels_last)

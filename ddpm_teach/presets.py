@@ -43,8 +43,8 @@ class Preset:
     save_every: int = _option("steps between two checkpoints", default=1000)
     precision: str = _option("auto, float32 or bfloat16", default="auto")
     target: str = _option("what the network predicts: eps, x0 or v", default="eps")
-    times: str = _option("how a step draws its times: uniform, or stratified (one from each part)", default="uniform")
-    min_snr: float | None = _option("weigh the loss by min-SNR with this γ; inf: all times alike", default=None)
+    times: str = _option("uniform, or stratified: from 1…T cut into as many parts as pictures", default="uniform")
+    min_snr: float = _option("weigh the loss by min-SNR with this γ, usually 5; 0: no weights", default=0.0)
 
     def __post_init__(self) -> None:
         if self.times not in TIMES:

@@ -74,8 +74,8 @@ def train_preset(
     ends = time.monotonic() + 60 * minutes if minutes else float("inf")
     images, held_out = (part.to(device) for part in preset.load())
     net = preset.build().to(device)
-    how = {name: getattr(preset, name) for name in ("batch_size", "precision", "target", "min_snr")}
-    how |= {"times": TIMES[preset.times], "processes": processes}
+    how = {name: getattr(preset, name) for name in ("batch_size", "precision", "target")}
+    how |= {"times": TIMES[preset.times], "min_snr": preset.min_snr or None, "processes": processes}
     try:
         if minutes and not resume:
             steps = max(1, int((ends - time.monotonic()) / _seconds_per_step(net, images, **how)))

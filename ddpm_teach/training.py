@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +28,13 @@ TARGETS: dict[str, Callable[..., Tensor]] = {  # what the network is asked for: 
 
 
 def snr_weight(schedule: Schedule, t: Tensor, target: str, gamma: float) -> Tensor:
-    """(b,) the min-SNR-γ weight of each picture's loss: min(SNR_t, γ) times the error of x̂_0 (Hang et al. 2023, eq. 5).
+    """(b,) the min-SNR-γ weight of each picture's loss: min(SNR_t, γ) times the squared error of x̂_0 (Hang et al. 2023).
 
-    Written for the target at hand: an error of ε̂ counts 1/SNR in x̂_0, one of v̂ counts 1/(SNR + 1). Lesson 03.
+    Written for the target at hand: a squared error of ε̂ is 1/SNR as much in x̂_0, one of v̂ 1/(SNR + 1). Lesson 03.
     """
     snr = schedule.snr.to(torch.float32).to(t.device)[t]
-    return snr.clamp(max=gamma) / {"x0": 1, "eps": snr, "v": snr + 1}[target]
+    capped = snr.clamp(max=gamma)
+    return {"x0": capped, "eps": (gamma / snr).clamp(max=1), "v": capped / (snr + 1)}[target]
 
 
 def uniform_times(n: int, T: int, rng: torch.Generator) -> Tensor:
@@ -60,7 +60,8 @@ NUMBERS = ("steps", "ema_decay", "seed", "target", "data", "step")  # of a Train
 
 
 class TrainLog(NamedTuple):
-    """What a step reports: its number 1, 2, …; its loss (a tensor: reading it waits for the device); its rate."""
+    """What a step reports: its number 1, 2, …; its loss without weights (a tensor: reading it waits for the device), so
+    that it can be compared with `validation_loss`; its rate."""
 
     step: int
     loss: Tensor
@@ -199,7 +200,7 @@ def train(
         steps: the step at which to end, resumed or not; the end of the run, state.steps, unless given.
         target: "eps", "x0" or "v"; the run's own unless given, and it can't change once the run has begun.
         times: (n, T, rng) → the times (n,) of a batch, whole numbers in 1…T: `uniform_times` or `stratified_times`.
-        min_snr: γ of `snr_weight`, 5 in its paper; no weights unless given. For a network that predicts ε, ∞ has none.
+        min_snr: γ of `snr_weight`, 5 in its paper; no weights unless given. The loss that is reported has none.
         context_dropout: the share of pictures whose context is zeroed, so that guidance has an unconditional network.
         precision: "auto" computes in bfloat16 where the hardware has it natively; "float32"; "bfloat16".
         processes: those that train together, each on its share of every batch (see `processes`).
@@ -233,7 +234,7 @@ def train(
         if state.step or target not in TARGETS:
             raise ValueError(f"target: the run predicts {state.target!r}, got {target!r}; begin a new run for that")
         state.target = target
-    if min_snr not in (None, math.inf) and check_number("min_snr", min_snr, 0) == 0:
+    if min_snr is not None and check_number("min_snr", min_snr, 0) == 0:
         raise ValueError("min_snr: expected a positive number, got 0; leave it out for no weights")
     data = images.fingerprint()
     if state.data not in ("", data):
@@ -276,9 +277,9 @@ def _train(
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32), _seeded(seeds[processes.rank], device):
             prediction = net(xt.contiguous(memory_format=torch.channels_last), t, c)
         errors = (prediction.float() - TARGETS[state.target](state.schedule, x0, eps, t)) ** 2
+        loss = error = errors.mean()
         if min_snr is not None:
-            errors = errors * snr_weight(state.schedule, t, state.target, min_snr)[:, None, None, None]
-        loss = errors.mean()
+            loss = (errors * snr_weight(state.schedule, t, state.target, min_snr)[:, None, None, None]).mean()
 
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -288,7 +289,7 @@ def _train(
         state.lr_schedule.step()
         state.ema.update_parameters(state.net)
         state.step += 1
-        yield TrainLog(state.step, processes.mean(loss.detach()), lr)
+        yield TrainLog(state.step, processes.mean(error.detach()), lr)
 
 
 @contextlib.contextmanager

@@ -140,7 +140,7 @@ def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tiny, tmp_path, monke
     assert resumed.step == 6
     for name, value in whole.net.state_dict().items():
         assert torch.equal(resumed.net.state_dict()[name], value), name
-    for name, default in {"min_snr": None, "times": "uniform"}.items():  # each has an effect
+    for name, default in {"min_snr": 0.0, "times": "uniform"}.items():  # each has an effect
         other = go(tmp_path / name, **chosen | {name: default})
         assert not torch.equal(other.net.stem.first[0].weight, whole.net.stem.first[0].weight)
 

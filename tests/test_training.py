@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 import os
 
 import pytest
@@ -15,7 +14,7 @@ from ddpm_teach.denoise import from_eps, from_v, from_x0
 from ddpm_teach.forward import noise_from, velocity
 from ddpm_teach.nets import AttentionUNet, ContextUNet
 from ddpm_teach.sampling import sample
-from ddpm_teach.schedule import linear
+from ddpm_teach.schedule import linear, zero_terminal_snr
 from ddpm_teach.training import (
     TIMES,
     TrainState,
@@ -414,8 +413,17 @@ def test_min_snr_weighs_the_error_of_the_picture_whatever_the_target(strong):
     assert (snr_weight(strong, t, "eps", gamma)[strong.snr[t] < gamma] == 1).all()
 
 
-def test_an_infinite_gamma_weighs_no_noise(new_run, toy_images):
-    assert advance(new_run(), toy_images, min_snr=math.inf) == advance(new_run(), toy_images)
+def test_min_snr_is_finite_where_nothing_is_left_of_the_picture(strong):
+    """There ε is all that can be asked for; 0/0 would be no number."""
+    pure = zero_terminal_snr(strong)
+    weights = {target: snr_weight(pure, torch.tensor([pure.T]), target, 5.0).item() for target in ("eps", "x0", "v")}
+    assert weights == {"eps": 1, "x0": 0, "v": 0}
+
+
+def test_the_reported_loss_has_no_weights(new_run, toy_images):
+    """The first step of both has the same network, so the same errors; the second doesn't."""
+    plain, weighted = (advance(new_run(), toy_images, 2, min_snr=gamma) for gamma in (None, 0.5))
+    assert plain[0] == weighted[0] and plain[1] != weighted[1]
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, float("nan")])
