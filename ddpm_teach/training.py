@@ -28,7 +28,7 @@ TARGETS: dict[str, Callable[..., Tensor]] = {  # what the network is asked for: 
 
 
 def snr_weight(schedule: Schedule, t: Tensor, target: str, gamma: float) -> Tensor:
-    """(b,) the min-SNR-γ weight of each picture's loss: min(SNR_t, γ) times the squared error of x̂_0 (Hang et al. 2023).
+    """(b,) the min-SNR-γ weight of a picture's loss: min(SNR_t, γ) times the squared error of x̂_0 (Hang et al. 2023).
 
     Written for the target at hand: a squared error of ε̂ is 1/SNR as much in x̂_0, one of v̂ 1/(SNR + 1). Lesson 03.
     """
