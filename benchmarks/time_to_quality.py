@@ -53,7 +53,7 @@ class Contest:
 CONTESTS = {
     "mnist": Contest(
         Preset("mnist", find("mnist", "cpu-hour").net, steps=9_360, batch_size=128),  # 20 epochs
-        replace(find("mnist", "cpu-hour"), steps=4_800),
+        replace(find("mnist", "cpu-hour"), steps=6_600),
         Recipe("ddpm", steps=100),
         every=2_000,
     ),

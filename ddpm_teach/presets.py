@@ -92,7 +92,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "gpu": replace(sprites, steps=26_000),
     },
     "mnist": {
-        # Digits as good need half the pictures with these times and weights (benchmarks/time_to_quality.py).
+        # 6,600 steps with these times and weights draw better digits than 8,000 without: time_to_quality.py.
         "cpu-minutes": (mnist := Preset("mnist", _LAYERNORM, steps=1_000, lr=3e-3, times="stratified", min_snr=5.0)),
         "cpu-hour": replace(mnist, steps=6_000),
         "gpu": replace(mnist, steps=30_000),
