@@ -21,8 +21,13 @@ if os.environ.get("DDPM_TEACH_SHAPE_CHECKS") != "off":  # off: where a test is a
     install_import_hook("ddpm_teach", f"{shape_checks.__name__}.checked")
 
 
+LONG = ("test_processes", "test_runs", "test_weights", "test_cli")  # a minute or more each
+
+
 def pytest_collection_modifyitems(items):
-    """Lesson 07 trains on MNIST: where that can't be had, its cells are skipped, and say why."""
+    """The long files begin, so that no worker ends alone. Lesson 07 trains on MNIST: where that can't be had, its cells
+    are skipped, and say why."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
     cells = [item for item in items if item.path.suffix == ".ipynb" and item.path.name.startswith("07")]
     if cells:
         from ddpm_teach import load
