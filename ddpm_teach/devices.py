@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from ddpm_teach import graphs
+
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -49,26 +51,58 @@ def tuned(net: Callable[..., Tensor], device: torch.device, precision: str = "au
 
     It computes in the dtype that `compute_dtype` chooses; a module as a copy of what it is now, in eval mode, with its
     weights in that dtype and in the layout that fast convolution kernels read (channels-last), by which a CPU without
-    bfloat16 gains, too (a GPU without it gets the network itself). The off switch is precision="float32": the network
-    itself comes back, exactly as it is, in the mode that it is in.
+    bfloat16 gains, too. On a CUDA device, a network of this course is replayed as a CUDA graph (see graphs.py).
+    The off switch is precision="float32": the network itself comes back, exactly as it is, in the mode that it is in.
     torch.inference_mode gains nothing over the no_grad of `walk`; torch.compile takes longer than a CPU samples.
     """
     dtype = compute_dtype(device, precision)
-    if precision == "float32" or (dtype == torch.float32 and device.type != "cpu"):  # a GPU's gain isn't measured
+    if precision == "float32":
         return net
+    predict = _Predictor(net, device, dtype)
     if isinstance(net, nn.Module):
-        net = copy.deepcopy(net).eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        for layer in net.modules():
+        predict = copy.deepcopy(predict).eval().requires_grad_(False)
+        if dtype != torch.float32 or device.type == "cpu":  # what a GPU gains by it in float32 isn't measured
+            predict.to(memory_format=torch.channels_last)
+        for layer in predict.modules():
             if type(layer) in (nn.Conv2d, nn.ConvTranspose2d, nn.Linear):  # LastConv2d keeps its precision
                 layer.to(dtype)  # autocast would round these weights anew in every call
-
-    def fast(*args: Tensor | None) -> Tensor:
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            return net(*args).float()
-
+    fast = graphs.recorded(predict) if graphs.can_be_recorded(net, device) else predict
     if hasattr(net, "T"):
         fast.T = net.T  # so that a schedule of another length is still refused
     return fast
+
+
+def tuned_for_training(net: nn.Module, device: torch.device, precision: str = "auto") -> Callable[..., Tensor]:
+    """The network itself as the device computes it fastest with gradients: calls of one shape, float32 results.
+
+    In the dtype that `compute_dtype` chooses; on a CUDA device, a network of this course is replayed as CUDA graphs
+    (see graphs.py), unless precision="float32" switches that off, too.
+    """
+    predict = _Predictor(net, device, compute_dtype(device, precision))
+    if precision != "float32" and graphs.can_be_recorded(net, device):
+        return graphs.recorded_with_gradients(predict)
+    return predict
+
+
+class _Predictor(nn.Module):
+    """A network that computes in `dtype` and gives float32."""
+
+    def __init__(self, net: Callable[..., Tensor], device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.net, self.device_type, self.dtype = net, device.type, dtype
+
+    def forward(self, *args: Tensor | None) -> Tensor:
+        mixed = self.dtype != torch.float32
+        # No weight is used twice in a call, so nothing is lost without the cache, which CUDA graphs can't have.
+        with torch.autocast(self.device_type, self.dtype, enabled=mixed, cache_enabled=False):
+            return self.net(*args).float()
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device. A GPU takes it from pinned memory, so that the program needn't wait for the GPU."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def choice(device: torch.device, precision: str = "auto") -> str:
@@ -76,7 +110,8 @@ def choice(device: torch.device, precision: str = "auto") -> str:
     dtype = str(compute_dtype(device, precision)).removeprefix("torch.")
     has = "multiplies bfloat16 in hardware" if has_native_bfloat16(device) else "has no bfloat16 units"
     reason = has if precision == "auto" else "as asked for"
-    return f"computing in {dtype} on {device} ({reason})"
+    how = ", replayed as CUDA graphs" if device.type == "cuda" and precision != "float32" else ""
+    return f"computing in {dtype} on {device} ({reason}){how}"
 
 
 @contextlib.contextmanager

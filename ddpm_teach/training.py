@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,8 @@ def snr_weight(schedule: Schedule, t: Tensor, target: str, gamma: float) -> Tens
 
     Written for the target at hand: a squared error of ε̂ is 1/SNR as much in x̂_0, one of v̂ 1/(SNR + 1). Lesson 03.
     """
-    snr = schedule.snr.to(torch.float32).to(t.device)[t]
+    like = torch.empty(len(t), device=t.device)
+    snr = (schedule.signal_rate(t, like) / schedule.noise_rate(t, like)) ** 2
     capped = snr.clamp(max=gamma)
     return {"x0": capped, "eps": (gamma / snr).clamp(max=1), "v": capped / (snr + 1)}[target]
 
@@ -87,7 +89,7 @@ class TrainState:
     schedule: Schedule
     optimizer: torch.optim.Optimizer
     lr_schedule: torch.optim.lr_scheduler.LRScheduler
-    ema: AveragedModel
+    ema: MovingAverage
     steps: int
     classes: tuple[str, ...] = ()
     ema_decay: float = 0.999
@@ -117,7 +119,7 @@ class TrainState:
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
         optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=device.type in ("cpu", "cuda"))
         lr_schedule = _linear_decay(optimizer, steps)
-        ema = AveragedModel(net, multi_avg_fn=ema_with_warmup(ema_decay), use_buffers=True)
+        ema = MovingAverage(net, ema_decay)
         return cls(net, schedule, optimizer, lr_schedule, ema, steps, classes, ema_decay, seed, target)
 
     def end_at(self, steps: int, lr: float | None = None) -> None:
@@ -154,27 +156,35 @@ class TrainState:
         for name, value in state["numbers"].items():
             setattr(self, name, value)
         self.end_at(self.steps)
-        self.ema.multi_avg_fn = ema_with_warmup(self.ema_decay)
+        self.ema.decay = self.ema_decay
 
 
 def _linear_decay(optimizer: torch.optim.Optimizer, steps: int, done: int = 0) -> torch.optim.lr_scheduler.LambdaLR:
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps), last_epoch=done - 1)
 
 
-def ema_with_warmup(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """An averaging rule for `AveragedModel`: decay min(decay, (1 + n)/(10 + n)) at its n-th update.
+class MovingAverage(AveragedModel):
+    """The average of a network's weights and buffers, with decay min(decay, (1 + n)/(10 + n)) at its n-th update.
 
     With a constant 0.999 the random initial weights would still weigh 1 / e after a thousand steps. Lesson 03.
+    torch's own update asks the device for n, and so waits for it, at every step; here n stays on the CPU.
     """
 
-    @torch.no_grad()
-    def update(averages: list[Tensor], values: list[Tensor], n: Tensor) -> None:
-        if averages[0].is_floating_point():  # torch calls this once for every dtype
-            torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + int(n)) / (10 + int(n))))
-        else:  # BatchNorm counts its batches: a count is copied, not averaged
-            torch._foreach_copy_(averages, values)
+    def __init__(self, net: torch.nn.Module, decay: float) -> None:
+        super().__init__(net, use_buffers=True)
+        self.decay = decay
 
-    return update
+    @torch.no_grad()
+    def update_parameters(self, model: torch.nn.Module) -> None:
+        n = int(self.n_averaged)
+        weight = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0  # the first update copies
+        averages, values = ([*net.parameters(), *net.buffers()] for net in (self.module, model))
+        floats = [average.is_floating_point() for average in averages]
+        torch._foreach_lerp_([*compress(averages, floats)], [*compress(values, floats)], weight)
+        for average, value, is_float in zip(averages, values, floats, strict=True):
+            if not is_float:
+                average.copy_(value)  # BatchNorm counts its batches
+        self.n_averaged += 1
 
 
 def train(
@@ -243,8 +253,8 @@ def train(
         )
     state.data = data
     device = next(state.net.parameters()).device
-    dtype = devices.compute_dtype(device, precision)
-    return _train(state, images.to(device), steps, batch_size, context_dropout, times, min_snr, dtype, processes)
+    devices.compute_dtype(device, precision)  # refuses a bad one now
+    return _train(state, images.to(device), steps, batch_size, context_dropout, times, min_snr, precision, processes)
 
 
 def _train(
@@ -255,28 +265,28 @@ def _train(
     context_dropout: float,
     times: Callable[[int, int, torch.Generator], Tensor],
     min_snr: float | None,
-    dtype: torch.dtype,
+    precision: str,
     processes: Processes,
 ) -> Iterator[TrainLog]:
     device = images.images.device
     with_context = state.net.config.get("context_dim") is not None
-    net = processes.wrapped(state.net)
+    net = devices.tuned_for_training(processes.wrapped(state.net), device, precision)
     while state.step < steps:
-        net.train()  # here, so that a preview between two steps may leave it in eval mode
+        state.net.train()  # here, so that a preview between two steps may leave it in eval mode
         rng = step_generator(state.seed, state.step)
         index = torch.randint(len(images), (batch_size,), generator=rng)
         t = times(batch_size, state.schedule.T, rng)
         eps = torch.randn(batch_size, *images.image_shape, generator=rng)
         keep = torch.rand(batch_size, 1, generator=rng) >= context_dropout
         seeds = torch.randint(2**62, (processes.count,), generator=rng).tolist()
-        index, t, eps, keep = (processes.share(draw).to(device) for draw in (index, t, eps, keep))
+        index, t, eps, keep = (devices.send(processes.share(draw), device) for draw in (index, t, eps, keep))
 
         x0 = images.pictures(index)
         c = images.contexts(index) * keep if with_context else None
         xt = add_noise(state.schedule, x0, t, eps)
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32), _seeded(seeds[processes.rank], device):
+        with _seeded(seeds[processes.rank], device):
             prediction = net(xt.contiguous(memory_format=torch.channels_last), t, c)
-        errors = (prediction.float() - TARGETS[state.target](state.schedule, x0, eps, t)) ** 2
+        errors = (prediction - TARGETS[state.target](state.schedule, x0, eps, t)) ** 2
         loss = error = errors.mean()
         if min_snr is not None:
             loss = (errors * snr_weight(state.schedule, t, state.target, min_snr)[:, None, None, None]).mean()
