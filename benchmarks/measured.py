@@ -6,6 +6,7 @@ import argparse
 import csv
 import datetime
 import platform
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,16 +17,37 @@ from ddpm_teach.devices import has_native_bfloat16
 RESULTS = Path(__file__).parent / "results"
 
 
-def machine(device: torch.device) -> dict:
-    """The last columns of every row: when, on what, with which versions."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+def provenance(device: torch.device, seeds: str) -> dict:
+    """The last columns of every row: when, on what, with which versions, from which seeds."""
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{processor()}, {torch.get_num_threads()} threads"
+    )
     return {
         "date": datetime.datetime.now().isoformat(" ", "minutes"),
         "device": f"{device.type}, {name}",
-        "bfloat16": "native" if has_native_bfloat16(device) else "none",
+        "bfloat16": bfloat16_units(device),
         "torch": torch.__version__,
         "python": platform.python_version(),
+        "seeds": seeds,
     }
+
+
+def processor() -> str:
+    """The name of the CPU, as well as this system tells it."""
+    path = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.+)", path.read_text()) if path.exists() else None
+    return named[1] if named else platform.processor() or platform.machine()
+
+
+def bfloat16_units(device: torch.device) -> str:
+    """What multiplies bfloat16 numbers: units for whole matrices ("AMX", "tensor cores"), for vectors, or "none"."""
+    if not has_native_bfloat16(device):
+        return "none"
+    if device.type == "cuda":
+        return "tensor cores"
+    return "AMX" if torch.cpu._is_amx_tile_supported() else "AVX-512"
 
 
 def show(rows: list[dict]) -> None:
@@ -37,14 +59,14 @@ def show(rows: list[dict]) -> None:
         print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
 
 
-def keep(name: str, rows: list[dict], device: torch.device) -> None:
-    """Appends the rows, with the machine, to results/NAME.csv.
+def keep(name: str, rows: list[dict], device: torch.device, seeds: str = "0") -> None:
+    """Appends the rows, with the machine and the seeds of weights, batches and noise, to results/NAME.csv.
 
     Raises:
         ValueError: if the file has other columns; nothing is written then.
     """
     RESULTS.mkdir(exist_ok=True)
-    path, columns = RESULTS / f"{name}.csv", [*rows[0], *machine(device)]
+    path, columns = RESULTS / f"{name}.csv", [*rows[0], *provenance(device, seeds)]
     new = not path.exists()
     if not new and (found := next(csv.reader(path.read_text().splitlines()))) != columns:
         raise ValueError(f"{path.name}: has the columns {found}, the new rows {columns}; move the file away")
@@ -52,7 +74,7 @@ def keep(name: str, rows: list[dict], device: torch.device) -> None:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         if new:
             writer.writeheader()
-        writer.writerows({**row, **machine(device)} for row in rows)
+        writer.writerows({**row, **provenance(device, seeds)} for row in rows)
 
 
 def check_names(parser: argparse.ArgumentParser, names: list[str], known: Iterable[str]) -> None:
@@ -62,5 +84,7 @@ def check_names(parser: argparse.ArgumentParser, names: list[str], known: Iterab
 
 
 def warn_without_bfloat16(device: torch.device) -> None:
-    if not has_native_bfloat16(device):
-        print("This machine has no bfloat16 matrix units, so its figures can't be compared with the course's own.")
+    """Says so where the course's targets, which suppose matrix units for bfloat16, can't be compared with."""
+    there = {"none": "no bfloat16 units", "AVX-512": "bfloat16 units for vectors (AVX-512), none for matrices"}
+    if lacks := there.get(bfloat16_units(device)):
+        print(f"This machine has {lacks}; the ratios aimed at are for a machine with matrix units.")

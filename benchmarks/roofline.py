@@ -5,7 +5,8 @@
 
 The peak is measured: the best of several products of square matrices and of a 3×3 convolution. A network's
 floating-point operations are counted by torch (forward; a training step counts forward and backward) and divided by the
-median time. Rows go to benchmarks/results/roofline.csv; the kinds of layers and torch's operations that take most of
+median time; what is timed is what sampling and training do, on a GPU as CUDA graphs, and there also with batches of 16
+times as many. Rows go to benchmarks/results/roofline.csv; the kinds of layers and torch's operations that take most of
 the time, with their share, to roofline_shares.csv ("GFLOP/s" is empty where torch counts no operations, as in a norm).
 """
 
@@ -24,10 +25,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_teach import ContextUNet, pick_device
+from ddpm_teach.devices import Mixed, tuned, tuned_step
 from ddpm_teach.nets import AttentionUNet, LayerNormUNet
 
-NETS = {"ContextUNet": (ContextUNet, 64), "LayerNormUNet": (LayerNormUNet, 128), "AttentionUNet": (AttentionUNet, 4)}
-PRECISIONS = (torch.float32, torch.bfloat16)
+NETS = ((ContextUNet, 64), (LayerNormUNet, 128), (AttentionUNet, 4))  # with a batch's size on a CPU
+PRECISIONS = ("float32", "bfloat16")
 
 
 def now(device: torch.device) -> float:
@@ -37,7 +39,8 @@ def now(device: torch.device) -> float:
 
 
 def timed(run: Callable[[], object], rounds: int, device: torch.device) -> list[float]:
-    run()  # warms up
+    for _ in range(5 if device.type == "cuda" else 1):  # warms up, and records what shall be replayed
+        run()
     spent = []
     for _ in range(rounds):
         start = now(device)
@@ -47,9 +50,9 @@ def timed(run: Callable[[], object], rounds: int, device: torch.device) -> list[
 
 
 def peak(dtype: torch.dtype, rounds: int, device: torch.device) -> float:
-    """FLOP/s, the best of matrix products of three sizes and of a 3×3 convolution of 64 channels."""
+    """FLOP/s, the best of matrix products of several sizes and of a 3×3 convolution of 64 channels."""
     rates, rounds = [], max(10, rounds)
-    for n in (512, 1024, 2048):
+    for n in (2048, 4096, 8192) if device.type == "cuda" else (512, 1024, 2048):
         a, b = torch.randn(2, n, n, device=device).to(dtype)
         rates.append(2 * n**3 / min(timed(functools.partial(torch.mm, a, b), rounds, device)))
     x, w = torch.randn(64, 64, 16, 16, device=device), torch.randn(64, 64, 3, 3, device=device)
@@ -59,14 +62,75 @@ def peak(dtype: torch.dtype, rounds: int, device: torch.device) -> float:
     return max(rates)
 
 
-def by_layer(net: nn.Module, run: Callable[[], object], device: torch.device) -> list[dict]:
-    """The kinds of layers that take most of a forward pass, and their speed."""
+def made(
+    build: Callable[[], nn.Module], batch: int, device: torch.device
+) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    """A new network and arguments for it."""
+    torch.manual_seed(0)
+    net = build().to(device, memory_format=torch.channels_last)
+    x = torch.randn(batch, *net.image_shape, device=device).contiguous(memory_format=torch.channels_last)
+    t = torch.randint(1, 1001, (batch,), device=device)
+    context_dim = net.config.get("context_dim")
+    return net, (x, t, torch.zeros(batch, context_dim, device=device)) if context_dim else (x, t)
+
+
+def speeds(net: nn.Module, inputs: tuple, precision: str, peak: float, rounds: int, device: torch.device) -> list[dict]:
+    """Rows of roofline.csv: a call as sampling makes it, and the gradients of one as training computes them."""
+    predict = tuned(net.eval(), device, precision)
+
+    @torch.no_grad()
+    def forward() -> None:
+        predict(*inputs)
+
+    step = gradients(net, inputs, device, precision)
+    rows = []
+    for what, counted, run in (
+        ("forward", lambda: net.eval()(*inputs), forward),
+        ("forward and backward", step, tuned_step(step, net, device, precision)),
+    ):
+        net.train(what != "forward")
+        with FlopCounterMode(display=False) as counter:
+            counted()
+        flops, spent = counter.get_total_flops(), statistics.median(timed(run, rounds, device))
+        rows.append(
+            {
+                "net": type(net).__name__,
+                "batch": len(inputs[0]),
+                "dtype": precision,
+                "pass": what,
+                "GFLOP": round(flops / 1e9, 1),
+                "ms": round(1000 * spent, 1 if spent > 0.01 else 3),
+                "GFLOP/s": round(flops / spent / 1e9),
+                "peak GFLOP/s": round(peak / 1e9),
+                "share of peak, %": round(100 * flops / spent / peak, 1),
+            }
+        )
+    return rows
+
+
+def gradients(net: nn.Module, inputs: tuple, device: torch.device, precision: str) -> Callable[[], torch.Tensor]:
+    """What a training step asks of a network; without arguments, since they stay the same here."""
+    predict = Mixed(net, device, precision)
+
+    def step() -> torch.Tensor:
+        net.zero_grad(set_to_none=True)
+        loss = predict(*inputs).square().mean()
+        loss.backward()
+        return loss.detach()
+
+    return step
+
+
+def by_layer(net: nn.Module, inputs: tuple, device: torch.device) -> list[dict]:
+    """The kinds of layers that take most of a forward pass in bfloat16, and their speed."""
+    predict = Mixed(net, device, "bfloat16")
+    run = torch.no_grad()(lambda: predict(*inputs))
     began, seconds, flops = {}, defaultdict(float), defaultdict(int)
     leaves = {name: module for name, module in net.named_modules() if not list(module.children())}
     counter = FlopCounterMode(display=False)
     with counter:
         run()
-    counts = {name.removeprefix(f"{type(net).__name__}."): sum(c.values()) for name, c in counter.flop_counts.items()}
+    counts = {name.partition(".net.")[2]: sum(c.values()) for name, c in counter.flop_counts.items()}
     hooks = []
     for name, module in leaves.items():
         kind = type(module).__name__
@@ -88,11 +152,14 @@ def by_layer(net: nn.Module, run: Callable[[], object], device: torch.device) ->
     return largest(net, "forward, by layers", seconds, flops)
 
 
-def operations(net: nn.Module, step: Callable[[], object]) -> list[dict]:
-    """torch's operations that take most of a training step."""
+def operations(net: nn.Module, inputs: tuple, device: torch.device) -> list[dict]:
+    """torch's operations that take most of a training step in bfloat16."""
+    step, cuda = gradients(net, inputs, device, "bfloat16"), device.type == "cuda"
+    step()
     with torch.profiler.profile() as profile:
         step()
-    seconds = {event.key: event.self_cpu_time_total / 1e6 for event in profile.key_averages()}
+    calls = [event for event in profile.key_averages() if event.device_type == torch.autograd.DeviceType.CPU]
+    seconds = {call.key: (call.self_device_time_total if cuda else call.self_cpu_time_total) / 1e6 for call in calls}
     return largest(net, "training step, by operations", seconds, {})
 
 
@@ -116,45 +183,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round instead of five; nothing is kept")
     args = parser.parse_args()
     device, rounds, rows, shares = pick_device(), 1 if args.quick else 5, [], []
-    peaks = {dtype: peak(dtype, rounds, device) for dtype in PRECISIONS}
-    for name, (build, batch) in NETS.items():
-        torch.manual_seed(0)
-        net = build().to(device, memory_format=torch.channels_last)
-        x = torch.randn(batch, *net.image_shape, device=device).contiguous(memory_format=torch.channels_last)
-        t = torch.randint(1, 1001, (batch,), device=device)
-        context_dim = net.config.get("context_dim")
-        inputs = (x, t, torch.zeros(batch, context_dim, device=device)) if context_dim else (x, t)
-        for dtype in PRECISIONS:
-
-            def forward(net=net, inputs=inputs, dtype=dtype):
-                with torch.no_grad(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                    net(*inputs)
-
-            def step(net=net, inputs=inputs, dtype=dtype):
-                net.zero_grad(set_to_none=True)
-                with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                    prediction = net(*inputs)
-                prediction.float().square().mean().backward()
-
-            for what, run in (("forward", forward), ("forward and backward", step)):
-                net.train(run is step)
-                with FlopCounterMode(display=False) as counter:
-                    run()
-                flops, spent = counter.get_total_flops(), statistics.median(timed(run, rounds, device))
-                rows.append(
-                    {
-                        "net": name,
-                        "batch": batch,
-                        "dtype": str(dtype).removeprefix("torch."),
-                        "pass": what,
-                        "GFLOP": round(flops / 1e9, 1),
-                        "ms": round(1000 * spent, 1),
-                        "GFLOP/s": round(flops / spent / 1e9),
-                        "peak GFLOP/s": round(peaks[dtype] / 1e9),
-                        "share of peak, %": round(100 * flops / spent / peaks[dtype], 1),
-                    }
-                )
-        shares += by_layer(net.eval(), forward, device) + operations(net.train(), step)
+    peaks = {precision: peak(getattr(torch, precision), rounds, device) for precision in PRECISIONS}
+    for build, few in NETS:
+        for batch in (few, 16 * few) if device.type == "cuda" else (few,):
+            net, inputs = made(build, batch, device)
+            for precision in PRECISIONS:
+                rows += speeds(net, inputs, precision, peaks[precision], rounds, device)
+        shares += by_layer(net.eval(), inputs, device) + operations(net.train(), inputs, device)
     print("In bfloat16, where the time goes:")
     show(shares)
     print()

@@ -7,7 +7,7 @@
 The plain loop is float32, a DataLoader that makes a tensor of one picture at a time, Adam, `.item()` at every step, on
 the same network. diffusers' loop is the one of its unconditional example (UNet2DModel, DDPMScheduler, AdamW), and
 denoising-diffusion-pytorch's is its own Trainer; both have networks of their own, with about as many parameters. Ours
-is `ddpm_teach.training.train` as it comes. All take the same batch and run in turns, three seconds each, so that a
+is `ddpm_teach.training.train` as it comes. All take the same batch and run in turns, two seconds each, so that a
 machine that others use slows all; each round gives a ratio, and the table shows the ratios' median, least and
 greatest, and `target`, the ratio that was aimed at. MFLOP are the operations of one picture's way through the network,
 forward; where theirs are fewer, speed alone is no merit. The memory is the peak of a process of its own. Rows go to
@@ -52,8 +52,8 @@ from ddpm_teach.training import TrainState, train, validation_loss
 class Case:
     """A network with its pictures, and those of two libraries with about as many parameters.
 
-    `target` is the ratio to the plain loop that was aimed at, `widths` and `blocks` are those of diffusers'
-    UNet2DModel, `dim` and `multiples` those of denoising-diffusion-pytorch's Unet.
+    `target` is the ratio to the plain loop that was aimed at on a CPU with matrix units for bfloat16; `widths` and
+    `blocks` are those of diffusers' UNet2DModel, `dim` and `multiples` those of denoising-diffusion-pytorch's Unet.
     """
 
     build: Callable[[], nn.Module]
@@ -65,6 +65,9 @@ class Case:
     blocks: int
     dim: int
     multiples: tuple[int, ...] = (1, 2, 4)
+
+
+GPU_TARGET = 3.0  # the same for each network
 
 
 def small_attention() -> nn.Module:
@@ -224,16 +227,12 @@ def megaflop(net: nn.Module, images: ImageSet) -> float:
     return round(counter.get_total_flops() / 1e6, 1)
 
 
-def loops(case: Case, images: ImageSet, device: torch.device, quick: bool = False) -> dict[str, Callable[[], Iterator]]:
-    """name → what makes the loop. Ours is the last; `quick` leaves out the slowest."""
+def loops(case: Case, images: ImageSet, device: torch.device) -> dict[str, Callable[[], Iterator]]:
+    """name → what makes the loop. Ours is the last."""
     there = {"plain": lambda: plain_loop(case.build(), images, case.batch_size, device)}
     there["diffusers"] = lambda: diffusers_loop(case, images, device)
-    if quick:
-        print("--quick leaves out denoising-diffusion-pytorch and the memory")
-    elif importlib.util.find_spec("denoising_diffusion_pytorch"):
+    if importlib.util.find_spec("denoising_diffusion_pytorch"):
         there["denoising-diffusion-pytorch"] = lambda: trainer_loop(case, images, device)
-    else:
-        print("denoising-diffusion-pytorch isn't installed: add --group benchmarks to uv run")
     run = lambda: our_run(case.build(), images, device)  # noqa: E731
     return there | {"ours": lambda: train(run(), images.to(device), batch_size=case.batch_size)}
 
@@ -271,10 +270,12 @@ def _peak_memory(name: str, loop: str) -> float:
 
 
 def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.device, quick: bool) -> list[dict]:
-    """Rows of train.csv, one for each loop but ours: all in turns."""
+    """Rows of train.csv, one for each loop but ours: all in turns. `quick`: the plain loop alone, and no memory."""
     torch.manual_seed(0)
     images = pictures_of(case)
-    running = {loop: make() for loop, make in loops(case, images, device, quick).items()}
+    running = {
+        loop: make() for loop, make in loops(case, images, device).items() if loop in ("plain", "ours") or not quick
+    }
     print(f"{name}: {', '.join(running)}; {rounds} rounds of {seconds:g} s each, after one to warm up", flush=True)
     for loop in running.values():
         images_per_second(loop, seconds, case.batch_size, device)  # warm up
@@ -297,7 +298,7 @@ def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.devi
                 "ratio": round(statistics.median(ratios), 2),
                 "least": round(ratios[0], 2),
                 "greatest": round(ratios[-1], 2),
-                "target": case.target if loop == "plain" else "",
+                "target": "" if loop != "plain" else GPU_TARGET if device.type == "cuda" else case.target,
                 "theirs MFLOP": operations[loop],
                 "ours MFLOP": operations["ours"],
                 "theirs MB": memory[loop],
@@ -326,7 +327,6 @@ def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) 
         "net": name,
         "steps": steps,
         "batch": case.batch_size,
-        "seeds": seeds,
         "plain loss": round(plain, 4),
         "ours loss": round(ours, 4),
         "ours / plain": round(ours / plain, 3),
@@ -338,12 +338,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("nets", nargs="*", default=list(CASES), help=f"{', '.join(CASES)} (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one round of a second; nothing is kept")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop in a round (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one round, the plain loop alone; nothing is kept")
     parser.add_argument("--losses", action="store_true", help="compare losses instead of speed")
     parser.add_argument("--seeds", type=int, default=2, help="for --losses, at least 2 (default: %(default)s)")
     args = parser.parse_args()
     check_names(parser, args.nets, CASES)
-    device = pick_device()
+    device, rounds = pick_device(), 1 if args.quick else args.rounds
+    if not (args.quick or args.losses or importlib.util.find_spec("denoising_diffusion_pytorch")):
+        print("denoising-diffusion-pytorch isn't installed: add --group benchmarks to uv run")
     for name in args.nets:
         case = CASES[name]
         if args.losses:
@@ -352,10 +355,12 @@ def main() -> None:
                 name, case = f"{name} (small)", replace(case, build=small_attention)
             rows = [losses(name, case, 300, device, args.seeds)]
         else:
-            rows = speed(name, case, *((1, 1.0) if args.quick else (args.rounds, 3.0)), device, args.quick)
+            rows = speed(name, case, rounds, args.seconds, device, args.quick)
         show(rows)
-        if not args.quick:
-            keep("train_losses" if args.losses else "train", rows, device)
+        if args.losses:
+            keep("train_losses", rows, device, seeds=" ".join(map(str, range(args.seeds))))
+        elif not args.quick:
+            keep("train", rows, device)
     warn_without_bfloat16(device)
 
 

@@ -58,7 +58,7 @@ def tuned(net: Callable[..., Tensor], device: torch.device, precision: str = "au
     dtype = compute_dtype(device, precision)
     if precision == "float32":
         return net
-    predict = _Predictor(net, device, dtype)
+    predict = Mixed(net, device, precision)
     if isinstance(net, nn.Module):
         predict = copy.deepcopy(predict).eval().requires_grad_(False)
         if dtype != torch.float32 or device.type == "cpu":  # what a GPU gains by it in float32 isn't measured
@@ -66,30 +66,34 @@ def tuned(net: Callable[..., Tensor], device: torch.device, precision: str = "au
         for layer in predict.modules():
             if type(layer) in (nn.Conv2d, nn.ConvTranspose2d, nn.Linear):  # LastConv2d keeps its precision
                 layer.to(dtype)  # autocast would round these weights anew in every call
-    fast = graphs.recorded(predict) if graphs.can_be_recorded(net, device) else predict
+    fast = predict
+    if graphs.can_be_recorded(net, device):
+        replay = graphs.recorded(predict)
+        # A replay leaves nothing to differentiate.
+        fast = lambda *args: (predict if torch.is_grad_enabled() else replay)(*args)  # noqa: E731
     if hasattr(net, "T"):
         fast.T = net.T  # so that a schedule of another length is still refused
     return fast
 
 
-def tuned_for_training(net: nn.Module, device: torch.device, precision: str = "auto") -> Callable[..., Tensor]:
-    """The network itself as the device computes it fastest with gradients: calls of one shape, float32 results.
+def tuned_step(
+    step: Callable[..., Tensor], net: nn.Module, device: torch.device, precision: str = "auto"
+) -> Callable[..., Tensor]:
+    """What a step of training asks the device to compute, replayed as a CUDA graph where `net` can be (see graphs.py).
 
-    In the dtype that `compute_dtype` chooses; on a CUDA device, a network of this course is replayed as CUDA graphs
-    (see graphs.py), unless precision="float32" switches that off, too.
+    precision="float32" switches that off, too.
     """
-    predict = _Predictor(net, device, compute_dtype(device, precision))
-    if precision != "float32" and graphs.can_be_recorded(net, device):
-        return graphs.recorded_with_gradients(predict)
-    return predict
+    if precision == "float32" or not graphs.can_be_recorded(net, device):
+        return step
+    return graphs.recorded(step, warm=3)
 
 
-class _Predictor(nn.Module):
-    """A network that computes in `dtype` and gives float32."""
+class Mixed(nn.Module):
+    """A network that computes in the dtype that `compute_dtype` chooses, with float32 results and gradients."""
 
-    def __init__(self, net: Callable[..., Tensor], device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, net: Callable[..., Tensor], device: torch.device, precision: str = "auto") -> None:
         super().__init__()
-        self.net, self.device_type, self.dtype = net, device.type, dtype
+        self.net, self.device_type, self.dtype = net, device.type, compute_dtype(device, precision)
 
     def forward(self, *args: Tensor | None) -> Tensor:
         mixed = self.dtype != torch.float32

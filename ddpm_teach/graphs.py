@@ -9,6 +9,7 @@ the networks of this course, and lets others run as they are.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
 
 import torch
@@ -25,56 +26,36 @@ def can_be_recorded(net: object, device: torch.device) -> bool:
     )
 
 
-def recorded(run: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`run` for calls without gradients: arguments of a shape that has come before are computed by replaying a graph.
+def recorded(run: Callable[..., Tensor], warm: int = 1) -> Callable[..., Tensor]:
+    """`run`, for arguments of a shape with which it ran `warm` times already: recorded once, and replayed from then on.
 
-    The first call of a shape runs as ever, which also warms up; the second is recorded. Each result is a new tensor.
+    Each result is a new tensor. Whatever else `run` leaves on the device, such as gradients, stays in the graph's
+    memory, and the next replay writes over it.
     """
-    seen: set[tuple] = set()
+    calls: collections.Counter[tuple] = collections.Counter()
     graphs: dict[tuple, tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]] = {}
 
     def replay(*args: Tensor | None) -> Tensor:
         kind = tuple(None if arg is None else (arg.shape, arg.dtype) for arg in args)
-        if torch.is_grad_enabled() or kind not in seen:  # a replay leaves nothing to differentiate
-            seen.add(kind)
+        calls[kind] += 1
+        if calls[kind] <= warm:
             return run(*args)
         if kind not in graphs:
             graphs[kind] = _record(run, args)
         graph, inputs, result = graphs[kind]
         for mine, given in zip(inputs, (arg for arg in args if arg is not None), strict=True):
-            mine.copy_(given, non_blocking=True)
+            mine.copy_(given)
         graph.replay()
-        return result.clone()  # the next replay writes over it
+        return result.clone()
 
     return replay
 
 
 def _record(run: Callable[..., Tensor], args: tuple) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]:
+    """The graph of one call, which only takes place when it is replayed, and the tensors that it reads and writes."""
     mine = [None if arg is None else arg.clone() for arg in args]
     graph = torch.cuda.CUDAGraph()
     # "thread_local": what other threads do on the device meanwhile, such as a widget's, needn't stop.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         result = run(*mine)
     return graph, [arg for arg in mine if arg is not None], result
-
-
-def recorded_with_gradients(net: nn.Module) -> Callable[..., Tensor]:
-    """A network in training for calls of one shape: its way forward and the one back are replayed, from the first call.
-
-    The result, and the gradients of the weights, live in the graph's memory until the next call.
-    """
-    graphed = None
-
-    def replay(*args: Tensor | None) -> Tensor:
-        nonlocal graphed
-        args = tuple(arg for arg in args if arg is not None)
-        if graphed is None:
-            before = [buffer.clone() for buffer in net.buffers()]
-            graphed = torch.cuda.make_graphed_callables(
-                net, tuple(arg.clone() for arg in args), allow_unused_input=True
-            )
-            for buffer, value in zip(net.buffers(), before, strict=True):
-                buffer.copy_(value)  # warming up has moved BatchNorm's statistics
-        return graphed(*args)
-
-    return replay

@@ -270,36 +270,43 @@ def _train(
 ) -> Iterator[TrainLog]:
     device = images.images.device
     with_context = state.net.config.get("context_dim") is not None
-    net = devices.tuned_for_training(processes.wrapped(state.net), device, precision)
+    net = processes.wrapped(state.net)
+    predict = devices.Mixed(net, device, precision)
+
+    def find_gradients(index: Tensor, t: Tensor, eps: Tensor, keep: Tensor) -> Tensor:
+        """The gradients of a batch's loss, left in the weights; gives the loss without weights."""
+        x0 = images.pictures(index)
+        c = images.contexts(index) * keep if with_context else None
+        xt = add_noise(state.schedule, x0, t, eps)
+        prediction = predict(xt.contiguous(memory_format=torch.channels_last), t, c)
+        errors = (prediction - TARGETS[state.target](state.schedule, x0, eps, t)) ** 2
+        loss = error = errors.mean()
+        if min_snr is not None:
+            loss = (errors * snr_weight(state.schedule, t, state.target, min_snr)[:, None, None, None]).mean()
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(state.net.parameters(), 1.0)
+        return error.detach()
+
+    find_gradients = devices.tuned_step(find_gradients, net, device, precision)
     while state.step < steps:
-        state.net.train()  # here, so that a preview between two steps may leave it in eval mode
+        net.train()  # here, so that a preview between two steps may leave it in eval mode
         rng = step_generator(state.seed, state.step)
         index = torch.randint(len(images), (batch_size,), generator=rng)
         t = times(batch_size, state.schedule.T, rng)
         eps = torch.randn(batch_size, *images.image_shape, generator=rng)
         keep = torch.rand(batch_size, 1, generator=rng) >= context_dropout
         seeds = torch.randint(2**62, (processes.count,), generator=rng).tolist()
-        index, t, eps, keep = (devices.send(processes.share(draw), device) for draw in (index, t, eps, keep))
+        batch = (devices.send(processes.share(draw), device) for draw in (index, t, eps, keep))
 
-        x0 = images.pictures(index)
-        c = images.contexts(index) * keep if with_context else None
-        xt = add_noise(state.schedule, x0, t, eps)
         with _seeded(seeds[processes.rank], device):
-            prediction = net(xt.contiguous(memory_format=torch.channels_last), t, c)
-        errors = (prediction - TARGETS[state.target](state.schedule, x0, eps, t)) ** 2
-        loss = error = errors.mean()
-        if min_snr is not None:
-            loss = (errors * snr_weight(state.schedule, t, state.target, min_snr)[:, None, None, None]).mean()
-
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(state.net.parameters(), 1.0)
+            error = find_gradients(*batch)
         lr = state.optimizer.param_groups[0]["lr"]
         state.optimizer.step()
         state.lr_schedule.step()
         state.ema.update_parameters(state.net)
         state.step += 1
-        yield TrainLog(state.step, processes.mean(error.detach()), lr)
+        yield TrainLog(state.step, processes.mean(error), lr)
 
 
 @contextlib.contextmanager
