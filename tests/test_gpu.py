@@ -139,7 +139,8 @@ def test_dropout_is_drawn_anew_in_every_replay_and_follows_the_seed():
     args = arguments(net)
     at(0), at(0)
     first, other, again = at(1), at(2), at(1)
-    assert not torch.equal(first, other) and torch.equal(first, again)
+    assert (first - other).abs().max() > 0.01
+    torch.testing.assert_close(again, first, rtol=0, atol=1e-4)  # not to the last bit: some kernels add in any order
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32"])
