@@ -1,7 +1,7 @@
 """What the course costs a learner in time and disk.
 
-    uv run python benchmarks/course.py            # about 10 minutes on two CPU cores: every lesson runs once
-    uv run python benchmarks/course.py --quick    # lesson 00 only; nothing is kept
+    uv run python benchmarks/course.py            # four to ten minutes on two CPU cores: every lesson runs once
+    uv run python benchmarks/course.py --quick    # half a minute: lesson 00 only; nothing is kept
 
 Every lesson is run as the tests run it (strict nbval, a process of its own, kernel start included). "First picture" is
 the time from the start of lesson 00's kernel to the first picture in it. Rows go to benchmarks/results/course.csv.
@@ -55,11 +55,11 @@ def first_picture() -> float:
     raise RuntimeError("lesson 00 shows no picture")
 
 
-def importing(package: str, after: str = "sys") -> float:
-    """The median over five fresh processes that have imported `after` already."""
+def importing(package: str, rounds: int, after: str = "sys") -> float:
+    """The median over fresh processes that have imported `after` already."""
     code = f"import time, {after}; start = time.perf_counter(); import {package}; print(time.perf_counter() - start)"
     command = [sys.executable, "-c", code]
-    runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(5)]
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(rounds)]
     return statistics.median(float(run.stdout) for run in runs)
 
 
@@ -78,13 +78,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="lesson 00 only; nothing is kept")
     args = parser.parse_args()
+    rounds = 1 if args.quick else 5
     lessons = sorted((ROOT / "notebooks").glob("*.ipynb"))[: 1 if args.quick else None]
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     installed = Path(sys.prefix).rglob("*")
     rows = [
         ("first picture of lesson 00", first_picture(), "s"),
-        ("import torch", importing("torch"), "s"),
-        ("import ddpm_teach, after torch", importing("ddpm_teach", after="torch"), "s"),
+        ("import torch", importing("torch", rounds), "s"),
+        ("import ddpm_teach, after torch", importing("ddpm_teach", rounds, after="torch"), "s"),
         ("a scrubber of 51 frames", 1000 * scrubber(), "ms"),
         ("the repository's files", megabytes([ROOT / name for name in tracked.split("\0") if name]), "MB"),
         ("the environment", megabytes(list(installed)), "MB"),

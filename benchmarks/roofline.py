@@ -1,6 +1,6 @@
 """How far are the networks from what this machine can multiply, and which layers hold them back?
 
-    uv run python benchmarks/roofline.py            # about a minute on two CPU cores
+    uv run python benchmarks/roofline.py            # half a minute on two CPU cores
     uv run python benchmarks/roofline.py --quick    # as long, but one round instead of five; nothing is kept
 
 The peak is measured: the best of several products of square matrices and of a 3×3 convolution. A network's

@@ -1,7 +1,7 @@
 """How do costs grow: with processes, guidance, frames that are kept, the size of pictures, and the batch?
 
-    uv run python benchmarks/scale.py            # about three minutes on two CPU cores
-    uv run python benchmarks/scale.py --quick    # a minute; nothing is kept
+    uv run python benchmarks/scale.py            # one to three minutes on two CPU cores
+    uv run python benchmarks/scale.py --quick    # a quarter of a minute; nothing is kept
 
 Each line is one thing changed and all else the same, measured in turns; the table shows medians. Training by several
 processes goes through torchrun, as `torchrun --nproc_per_node 2 -m ddpm_teach train mnist` does; one process computes

@@ -2,7 +2,7 @@
 
     uv run python benchmarks/time_to_quality.py mnist      # about two and a half hours on one core; once per release
     uv run python benchmarks/time_to_quality.py sprites    # hours; `--loops ours`: a quarter of an hour
-    uv run python benchmarks/time_to_quality.py --quick    # two minutes: two steps of everything; nothing is kept
+    uv run python benchmarks/time_to_quality.py --quick    # half a minute: two steps of everything; nothing is kept
 
 "article" is the recipe of the articles that train a DDPM from scratch: the loop that train.py calls plain (float32, one
 picture at a time, Adam at 1e-3, no average of the weights); for MNIST 20 epochs of LayerNormUNet in batches of 128.

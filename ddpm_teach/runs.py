@@ -90,6 +90,7 @@ def train_preset(
             if processes.rank == 0:
                 sweep(folder)
                 options = {name: getattr(preset, name) for name in KEPT}
+                print("with", " ".join(f"--{name.replace('_', '-')} {value}" for name, value in options.items()))
                 write_bytes(folder / "run.json", json.dumps(options, indent=1).encode())
             return _to_the_end(state, stream, held_out, folder, preset, ends, processes)
         except OSError as error:

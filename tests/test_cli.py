@@ -44,6 +44,7 @@ def test_the_same_seed_gives_the_same_file(tmp_path):
 def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, capsys):
     out = ["--out", str(tmp_path)]
     assert main([*TINY, *out]) == 0
+    assert "with --steps 4 --batch-size" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {
         "best.json",
         "best.pt",
