@@ -99,7 +99,7 @@ def main() -> None:
     show(rows)
     warn_without_bfloat16(pick_device())
     if not args.quick:
-        keep("course", rows, pick_device())
+        keep("course", rows, pick_device(), seeds="")  # each lesson has its own
 
 
 if __name__ == "__main__":

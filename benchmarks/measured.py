@@ -59,7 +59,7 @@ def show(rows: list[dict]) -> None:
         print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
 
 
-def keep(name: str, rows: list[dict], device: torch.device, seeds: str = "0") -> None:
+def keep(name: str, rows: list[dict], device: torch.device, seeds: str) -> None:
     """Appends the rows, with the machine and the seeds of weights, batches and noise, to results/NAME.csv.
 
     Raises:

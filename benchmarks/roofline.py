@@ -5,8 +5,9 @@
 
 The peak is measured: the best of several products of square matrices and of a 3×3 convolution. A network's
 floating-point operations are counted by torch (forward; a training step counts forward and backward) and divided by the
-median time; what is timed is what sampling and training do, on a GPU as CUDA graphs, and there also with batches of 16
-times as many. Rows go to benchmarks/results/roofline.csv; the kinds of layers and torch's operations that take most of
+median time; what is timed is what sampling and training do, in bfloat16 on a GPU as CUDA graphs, and there also with
+batches of 16 times as many. (In float32 a GPU convolves with TF32 units, so that it can pass the peak of a product.)
+Rows go to benchmarks/results/roofline.csv; the kinds of layers and torch's operations that take most of
 the time, with their share, to roofline_shares.csv ("GFLOP/s" is empty where torch counts no operations, as in a norm).
 """
 
@@ -25,7 +26,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_teach import ContextUNet, pick_device
-from ddpm_teach.devices import Mixed, tuned, tuned_step
+from ddpm_teach.devices import InPrecision, tuned, tuned_step
 from ddpm_teach.nets import AttentionUNet, LayerNormUNet
 
 NETS = ((ContextUNet, 64), (LayerNormUNet, 128), (AttentionUNet, 4))  # with a batch's size on a CPU
@@ -110,7 +111,7 @@ def speeds(net: nn.Module, inputs: tuple, precision: str, peak: float, rounds: i
 
 def gradients(net: nn.Module, inputs: tuple, device: torch.device, precision: str) -> Callable[[], torch.Tensor]:
     """What a training step asks of a network; without arguments, since they stay the same here."""
-    predict = Mixed(net, device, precision)
+    predict = InPrecision(net, device, precision)
 
     def step() -> torch.Tensor:
         net.zero_grad(set_to_none=True)
@@ -123,7 +124,7 @@ def gradients(net: nn.Module, inputs: tuple, device: torch.device, precision: st
 
 def by_layer(net: nn.Module, inputs: tuple, device: torch.device) -> list[dict]:
     """The kinds of layers that take most of a forward pass in bfloat16, and their speed."""
-    predict = Mixed(net, device, "bfloat16")
+    predict = InPrecision(net, device, "bfloat16")
     run = torch.no_grad()(lambda: predict(*inputs))
     began, seconds, flops = {}, defaultdict(float), defaultdict(int)
     leaves = {name: module for name, module in net.named_modules() if not list(module.children())}
@@ -196,8 +197,8 @@ def main() -> None:
     show(rows)
     warn_without_bfloat16(device)
     if not args.quick:
-        keep("roofline", rows, device)
-        keep("roofline_shares", shares, device)
+        keep("roofline", rows, device, seeds="0")
+        keep("roofline_shares", shares, device, seeds="0")
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def main() -> None:
                 row = judged(preset, loop, step, seconds, model, contest.recipe, n)
                 print(", ".join(f"{column} {value}" for column, value in row.items() if value != ""), flush=True)
                 if not args.quick:
-                    keep("time_to_quality", [row], device)
+                    keep("time_to_quality", [row], device, seeds=str(preset.seed))
     warn_without_bfloat16(device)
 
 

@@ -253,16 +253,17 @@ def pictures_of(case: Case, split: str = "train") -> ImageSet:
 
 
 def peak_memory(name: str, loop: str) -> float:
-    """MB that three steps of a loop need in a process of its own: of the GPU, or of the whole process."""
+    """MB that a few steps of a loop need in a process of its own: of the GPU, or of the whole process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_peak_memory, name, loop).result()
 
 
 def _peak_memory(name: str, loop: str) -> float:
     device, case = pick_device(), CASES[name]
-    list(itertools.islice(loops(case, pictures_of(case), device)[loop](), 3))
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated() / 1e6)
+    cuda = device.type == "cuda"
+    list(itertools.islice(loops(case, pictures_of(case), device)[loop](), 5 if cuda else 3))  # the 4th is recorded
+    if cuda:
+        return round(torch.cuda.max_memory_reserved() / 1e6)
     # Linux alone tells the peak of a process without that of the one that started it.
     status = Path("/proc/self/status")
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
@@ -360,7 +361,7 @@ def main() -> None:
         if args.losses:
             keep("train_losses", rows, device, seeds=" ".join(map(str, range(args.seeds))))
         elif not args.quick:
-            keep("train", rows, device)
+            keep("train", rows, device, seeds="0")
     warn_without_bfloat16(device)
 
 

@@ -56,9 +56,9 @@ def tuned(net: Callable[..., Tensor], device: torch.device, precision: str = "au
     torch.inference_mode gains nothing over the no_grad of `walk`; torch.compile takes longer than a CPU samples.
     """
     dtype = compute_dtype(device, precision)
-    if precision == "float32":
+    if precision == "float32" or (dtype == torch.float32 and device.type not in ("cpu", "cuda")):
         return net
-    predict = Mixed(net, device, precision)
+    predict = InPrecision(net, device, precision)
     if isinstance(net, nn.Module):
         predict = copy.deepcopy(predict).eval().requires_grad_(False)
         if dtype != torch.float32 or device.type == "cpu":  # what a GPU gains by it in float32 isn't measured
@@ -66,11 +66,11 @@ def tuned(net: Callable[..., Tensor], device: torch.device, precision: str = "au
         for layer in predict.modules():
             if type(layer) in (nn.Conv2d, nn.ConvTranspose2d, nn.Linear):  # LastConv2d keeps its precision
                 layer.to(dtype)  # autocast would round these weights anew in every call
-    fast = predict
-    if graphs.can_be_recorded(net, device):
-        replay = graphs.recorded(predict)
-        # A replay leaves nothing to differentiate.
-        fast = lambda *args: (predict if torch.is_grad_enabled() else replay)(*args)  # noqa: E731
+    replay = graphs.recorded(predict) if graphs.can_be_recorded(net, device) else predict
+
+    def fast(*args: Tensor | None) -> Tensor:
+        return (predict if torch.is_grad_enabled() else replay)(*args)  # a replay leaves nothing to differentiate
+
     if hasattr(net, "T"):
         fast.T = net.T  # so that a schedule of another length is still refused
     return fast
@@ -85,10 +85,10 @@ def tuned_step(
     """
     if precision == "float32" or not graphs.can_be_recorded(net, device):
         return step
-    return graphs.recorded(step, warm=3)
+    return graphs.recorded_step(step, list(net.parameters()))
 
 
-class Mixed(nn.Module):
+class InPrecision(nn.Module):
     """A network that computes in the dtype that `compute_dtype` chooses, with float32 results and gradients."""
 
     def __init__(self, net: Callable[..., Tensor], device: torch.device, precision: str = "auto") -> None:
@@ -97,7 +97,7 @@ class Mixed(nn.Module):
 
     def forward(self, *args: Tensor | None) -> Tensor:
         mixed = self.dtype != torch.float32
-        # No weight is used twice in a call, so nothing is lost without the cache, which CUDA graphs can't have.
+        # CUDA graphs can't have autocast's cache; the course's networks use no weight twice, so nothing is lost.
         with torch.autocast(self.device_type, self.dtype, enabled=mixed, cache_enabled=False):
             return self.net(*args).float()
 
@@ -114,7 +114,7 @@ def choice(device: torch.device, precision: str = "auto") -> str:
     dtype = str(compute_dtype(device, precision)).removeprefix("torch.")
     has = "multiplies bfloat16 in hardware" if has_native_bfloat16(device) else "has no bfloat16 units"
     reason = has if precision == "auto" else "as asked for"
-    how = ", replayed as CUDA graphs" if device.type == "cuda" and precision != "float32" else ""
+    how = ", the course's networks as CUDA graphs" if device.type == "cuda" and precision != "float32" else ""
     return f"computing in {dtype} on {device} ({reason}){how}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import json
 import math
 import signal
@@ -246,11 +247,11 @@ def _seconds_per_step(net: nn.Module, images: ImageSet, **options: object) -> fl
     warm = 5 if next(net.parameters()).is_cuda else 2  # a GPU's fourth step is recorded, and replayed from then on
     trial = TrainState.create(copy.deepcopy(net), linear(), steps=warm + 8, classes=images.classes)
     stream = train(trial, images, **options)
-    for _ in range(warm):
-        next(stream)
+    *_, log = itertools.islice(stream, warm)
+    log.loss.item()  # waits until the device is done
     began = time.monotonic()
-    for log in stream:
-        log.loss.item()  # waits until the device is done
+    *_, log = stream
+    log.loss.item()
     return (time.monotonic() - began) / 8
 
 

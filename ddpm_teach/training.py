@@ -167,7 +167,7 @@ class MovingAverage(AveragedModel):
     """The average of a network's weights and buffers, with decay min(decay, (1 + n)/(10 + n)) at its n-th update.
 
     With a constant 0.999 the random initial weights would still weigh 1 / e after a thousand steps. Lesson 03.
-    torch's own update asks the device for n, and so waits for it, at every step; here n stays on the CPU.
+    torch gives its averaging rules n on the device, and reading it there would wait for the device at every step.
     """
 
     def __init__(self, net: torch.nn.Module, decay: float) -> None:
@@ -181,9 +181,9 @@ class MovingAverage(AveragedModel):
         averages, values = ([*net.parameters(), *net.buffers()] for net in (self.module, model))
         floats = [average.is_floating_point() for average in averages]
         torch._foreach_lerp_([*compress(averages, floats)], [*compress(values, floats)], weight)
-        for average, value, is_float in zip(averages, values, floats, strict=True):
-            if not is_float:
-                average.copy_(value)  # BatchNorm counts its batches
+        counts = [not is_float for is_float in floats]  # of BatchNorm's batches: copied, not averaged
+        if any(counts):
+            torch._foreach_copy_([*compress(averages, counts)], [*compress(values, counts)])
         self.n_averaged += 1
 
 
@@ -271,7 +271,7 @@ def _train(
     device = images.images.device
     with_context = state.net.config.get("context_dim") is not None
     net = processes.wrapped(state.net)
-    predict = devices.Mixed(net, device, precision)
+    predict = devices.InPrecision(net, device, precision)
 
     def find_gradients(index: Tensor, t: Tensor, eps: Tensor, keep: Tensor) -> Tensor:
         """The gradients of a batch's loss, left in the weights; gives the loss without weights."""
@@ -288,7 +288,8 @@ def _train(
         torch.nn.utils.clip_grad_norm_(state.net.parameters(), 1.0)
         return error.detach()
 
-    find_gradients = devices.tuned_step(find_gradients, net, device, precision)
+    if type(images) is ImageSet:  # one of another kind may do more at each call than a recording would repeat
+        find_gradients = devices.tuned_step(find_gradients, net, device, precision)
     while state.step < steps:
         net.train()  # here, so that a preview between two steps may leave it in eval mode
         rng = step_generator(state.seed, state.step)
@@ -297,7 +298,7 @@ def _train(
         eps = torch.randn(batch_size, *images.image_shape, generator=rng)
         keep = torch.rand(batch_size, 1, generator=rng) >= context_dropout
         seeds = torch.randint(2**62, (processes.count,), generator=rng).tolist()
-        batch = (devices.send(processes.share(draw), device) for draw in (index, t, eps, keep))
+        batch = [devices.send(processes.share(draw), device) for draw in (index, t, eps, keep)]
 
         with _seeded(seeds[processes.rank], device):
             error = find_gradients(*batch)
