@@ -139,13 +139,17 @@ def main() -> None:
     parser.add_argument("--loops", nargs="+", choices=("ours", "article"), default=("ours", "article"))
     parser.add_argument("--times", choices=TIMES, help="of our run (default: the preset's)")
     parser.add_argument("--steps", type=int, help="of our run (default: the contest's)")
+    parser.add_argument("--every", type=int, help="steps between two looks (default: the contest's)")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, nothing is kept")
     args = parser.parse_args()
     check_names(parser, args.contests, CONTESTS)
     device, n = pick_device(), 50 if args.quick else 1_000
     given = {name: getattr(args, name) for name in ("times", "steps") if getattr(args, name) is not None}
     for contest in map(CONTESTS.get, args.contests):
-        presets, every = {"ours": replace(contest.ours, **given), "article": contest.article}, contest.every
+        presets, every = (
+            {"ours": replace(contest.ours, **given), "article": contest.article},
+            args.every or contest.every,
+        )
         if args.quick:
             presets, every = {name: replace(preset, steps=2) for name, preset in presets.items()}, 2
         folder = Path(tempfile.mkdtemp()) if args.quick else KEPT
