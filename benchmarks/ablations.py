@@ -9,9 +9,9 @@ pictures, fixed noise) by training step, for each variant and seed.
 from __future__ import annotations
 
 import argparse
-import csv
 
 import torch
+from measured import positive, replacing
 
 from ddpm_teach import ContextUNet, linear, load
 from ddpm_teach.paths import course_path
@@ -36,15 +36,12 @@ VARIANTS = {"whole": lambda net: None, "without time": without_time, "without sk
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--steps", type=positive(int), default=800)
+    parser.add_argument("--seeds", type=positive(int), default=2)
     args = parser.parse_args()
     images, held_out = load("sprites"), load("sprites", "test")
     path = course_path("data") / "results" / "unet_ablations.csv"
-    path.parent.mkdir(exist_ok=True)
-    with open(path, "w", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["variant", "seed", "step", "loss"])
+    with replacing(path, ["variant", "seed", "step", "loss"]) as write:
         for seed in range(args.seeds):
             for name, cut in VARIANTS.items():
                 torch.manual_seed(seed)
@@ -54,8 +51,7 @@ def main() -> None:
                 for log in train(state, images, batch_size=32):
                     if log.step % 100 == 0 or log.step in (10, 30):
                         loss = validation_loss(net, state.schedule, held_out, n=512, precision="float32")
-                        out.writerow([name, seed, log.step, f"{loss:.5f}"])
-                        file.flush()
+                        write([name, seed, log.step, f"{loss:.5f}"])
                         print(name, seed, log.step, f"{loss:.4f}", flush=True)
 
 

@@ -11,11 +11,11 @@ printed, not stored.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
 import torch
+from measured import replacing
 
 from ddpm_teach import clipped, ddim_step, guided, linear, load, trailing, walk
 from ddpm_teach.metrics import class_accuracy, load_classifier
@@ -33,10 +33,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=course_path("data") / "results" / "first_training.csv")
     args = parser.parse_args()
     preset, sprites, classifier = find("sprites", "cpu-minutes"), load("sprites"), load_classifier("sprites")
-    args.out.parent.mkdir(exist_ok=True)
-    with open(args.out, "w", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["target", "precision", "seed", "steps", "batch_size", "accuracy"])
+    columns = ["target", "precision", "seed", "steps", "batch_size", "accuracy"]
+    with replacing(args.out, columns) as write:
         for target, precision in (("x0", "bfloat16"), ("x0", "float32"), ("eps", "bfloat16")):
             for seed in args.seeds:
                 options = dict(steps=preset.steps, lr=preset.lr, ema_decay=0.99, seed=seed, target=target)
@@ -46,8 +44,7 @@ def main() -> None:
                     pass
                 seconds = time.perf_counter() - start
                 accuracy = class_accuracy(classifier, draw(state, seed), LABELS)
-                out.writerow([target, precision, seed, preset.steps, preset.batch_size, f"{accuracy:.3f}"])
-                file.flush()
+                write([target, precision, seed, preset.steps, preset.batch_size, f"{accuracy:.3f}"])
                 print(f"{target} {precision} seed {seed}: {seconds:.0f} s, accuracy {accuracy:.1%}", flush=True)
 
 

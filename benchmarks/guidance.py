@@ -11,10 +11,10 @@ classifier's features, and the Fréchet distance to the real test sprites; each 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 
 import torch
+from measured import replacing
 
 from ddpm_teach import load, load_pretrained
 from ddpm_teach.metrics import Moments, diversity, frechet, in_parts, load_classifier
@@ -32,9 +32,8 @@ def main() -> None:
     test, classifier = load("sprites", "test"), load_classifier("sprites")
     reference = Moments.of(in_parts(classifier.features, test.pictures(slice(None))))
     path = course_path("data") / "results" / "guidance.csv"
-    with open(path, "w", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["scale", "n", "accuracy", "accuracy_error", "diversity", "diversity_error", "frechet", "error"])
+    columns = ["scale", "n", "accuracy", "accuracy_error", "diversity", "diversity_error", "frechet", "error"]
+    with replacing(path, columns) as write:
 
         def report(name: str, features: list[torch.Tensor]) -> None:
             n = len(features) * len(LABELS)
@@ -42,8 +41,7 @@ def main() -> None:
             apart = torch.tensor([diversity(part, LABELS) for part in features])
             distance = frechet([Moments.of(part) for part in features], reference)
             numbers = (right, math.sqrt(right * (1 - right) / n), apart.mean(), apart.std() / math.sqrt(PARTS))
-            out.writerow([name, n, *(f"{number:.4f}" for number in (*numbers, *distance))])
-            file.flush()
+            write([name, n, *(f"{number:.4f}" for number in (*numbers, *distance))])
             print(name, *(f"{number:.3f}" for number in (*numbers, *distance)), flush=True)
 
         with torch.no_grad():

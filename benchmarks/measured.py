@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import datetime
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -77,6 +78,40 @@ def keep(name: str, rows: list[dict], device: torch.device, seeds: str) -> None:
         writer.writerows({**row, **provenance(device, seeds)} for row in rows)
 
 
+@contextlib.contextmanager
+def replacing(path: Path, columns: list[str]) -> Iterator[Callable[[list], None]]:
+    """Gives what writes a row into a new table, which takes the place of `path` once it is whole.
+
+    An interrupted run leaves the old table as it was, and its own rows in a file beside it, PATH.part.
+    """
+    part = Path(f"{path}.part")
+    part.parent.mkdir(exist_ok=True)
+    with open(part, "w", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(columns)
+
+        def write(row: list) -> None:
+            out.writerow(row)
+            file.flush()
+
+        yield write
+    part.replace(path)
+
+
+def positive(kind: type) -> Callable[[str], int | float]:
+    """For argparse: a whole number (int) or any (float) above 0."""
+
+    def number(text: str) -> int | float:
+        try:
+            if (value := kind(text)) > 0:
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected a positive {'whole ' if kind is int else ''}number, got {text!r}")
+
+    return number
+
+
 def check_names(parser: argparse.ArgumentParser, names: list[str], known: Iterable[str]) -> None:
     """Ends the program with one sentence if one of the names isn't known."""
     if unknown := [name for name in names if name not in known]:
@@ -84,7 +119,7 @@ def check_names(parser: argparse.ArgumentParser, names: list[str], known: Iterab
 
 
 def warn_without_bfloat16(device: torch.device) -> None:
-    """Says so where the course's targets, which suppose matrix units for bfloat16, can't be compared with."""
+    """Says so where the machine lacks the matrix units for bfloat16 that the course's targets suppose."""
     there = {"none": "no bfloat16 units", "AVX-512": "bfloat16 units for vectors (AVX-512), none for matrices"}
     if lacks := there.get(bfloat16_units(device)):
-        print(f"This machine has {lacks}; the ratios aimed at are for a machine with matrix units.")
+        print(f"This machine has {lacks}: what the course aims at supposes matrix units.")

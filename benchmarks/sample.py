@@ -1,7 +1,7 @@
 """How fast is sampling: ours beside a diffusers pipeline, and what a sampler costs beside its network?
 
     uv run python benchmarks/sample.py            # two to seven minutes on two cores
-    uv run python benchmarks/sample.py --quick    # ten seconds: smaller batches, fewer steps; nothing is kept
+    uv run python benchmarks/sample.py --quick    # half a minute: smaller batches, fewer steps; nothing is kept
 
 Part 1: the shipped network inside our `walk`, as `Recipe` tunes it, and inside a diffusers pipeline, in float32 and in
 torch's usual layout, from the same noise; DDPM with 1000 steps, DDIM with 50 and 20. Both call the network once a step.
@@ -183,7 +183,7 @@ def main() -> None:
     runs += [("mnist", 64, 50, 0.0, 3), ("mnist32", many, 50, 0.0, 3)]
     if args.quick:
         runs = list(dict.fromkeys((name, 4, 10, eta, 2) for name, _, _, eta, _ in runs))
-        print("--quick draws 4 pictures at a time, too few to fill the matrix units: its ratios are no measurement")
+        print("--quick draws 4 pictures at a time, too few to fill the machine: its ratios are no measurement")
     rows = [beside_diffusers(*run, device) for run in runs]
     show(rows)
     shares = [row for batch in (16, 1) for row in overhead(batch, *((10, 2) if args.quick else (50, 5)), device)]

@@ -11,11 +11,11 @@ which the lesson computes again. The row "real" is a thousand training sprites i
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 
 import torch
 from guidance import LABELS, PARTS, real_parts
+from measured import replacing
 
 from ddpm_teach import load, load_pretrained
 from ddpm_teach.metrics import Moments, frechet, frechet_distance, in_parts, load_classifier
@@ -43,17 +43,15 @@ def main() -> None:
     args = parser.parse_args()
     classifier, test = load_classifier("sprites"), load("sprites", "test")
     reference = Moments.of(in_parts(classifier.features, test.pictures(slice(None))))
-    with open(args.out, "w", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["scale", "sampler", "spacing", "steps", "calls", "n", "frechet", "error", "first", "seconds"])
+    columns = ["scale", "sampler", "spacing", "steps", "calls", "n", "frechet", "error", "first", "seconds"]
+    with replacing(args.out, columns) as write:
 
         def report(*what: object, parts: list[torch.Tensor], seconds: float) -> None:
             with torch.no_grad():
                 moments = [Moments.of(classifier.features(part)) for part in parts]
             numbers = (*frechet(moments, reference), frechet_distance(moments[0], reference))
             row = [*what, sum(map(len, parts)), *(f"{number:.4f}" for number in numbers), f"{seconds:.0f}"]
-            out.writerow(row)
-            file.flush()
+            write(row)
             print(*row, flush=True)
 
         report("", "real", "", "", "", parts=real_parts(), seconds=0)

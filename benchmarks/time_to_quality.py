@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from measured import check_names, keep, warn_without_bfloat16
+from measured import check_names, keep, positive, warn_without_bfloat16
 from torch import nn
 from train import plain_loop
 
@@ -138,8 +138,8 @@ def main() -> None:
     parser.add_argument("contests", nargs="*", default=list(CONTESTS), help="mnist, sprites (default: both)")
     parser.add_argument("--loops", nargs="+", choices=("ours", "article"), default=("ours", "article"))
     parser.add_argument("--times", choices=TIMES, help="of our run (default: the preset's)")
-    parser.add_argument("--steps", type=int, help="of our run (default: the contest's)")
-    parser.add_argument("--every", type=int, help="steps between two looks (default: the contest's)")
+    parser.add_argument("--steps", type=positive(int), help="of our run (default: the contest's)")
+    parser.add_argument("--every", type=positive(int), help="steps between two looks (default: the contest's)")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, nothing is kept")
     args = parser.parse_args()
     check_names(parser, args.contests, CONTESTS)

@@ -35,7 +35,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from measured import check_names, keep, show, warn_without_bfloat16
+from measured import check_names, keep, positive, show, warn_without_bfloat16
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
@@ -338,13 +338,21 @@ def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("nets", nargs="*", default=list(CASES), help=f"{', '.join(CASES)} (default: all)")
-    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop in a round (default: %(default)s)")
+    parser.add_argument("--rounds", type=positive(int), default=5, help="(default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=positive(float), default=2.0, help="of each loop in a round (default: %(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="one round, the plain loop alone; nothing is kept")
     parser.add_argument("--losses", action="store_true", help="compare losses instead of speed")
-    parser.add_argument("--seeds", type=int, default=2, help="for --losses, at least 2 (default: %(default)s)")
+    parser.add_argument(
+        "--seeds", type=positive(int), default=2, help="for --losses, at least 2 (default: %(default)s)"
+    )
     args = parser.parse_args()
     check_names(parser, args.nets, CASES)
+    if args.losses and args.quick:
+        parser.error("--losses: not allowed together with --quick; it takes about an hour")
+    if args.losses and args.seeds < 2:
+        parser.error(f"--seeds: expected at least 2, for a standard error, got {args.seeds}")
     device, rounds = pick_device(), 1 if args.quick else args.rounds
     if not (args.quick or args.losses or importlib.util.find_spec("denoising_diffusion_pytorch")):
         print("denoising-diffusion-pytorch isn't installed: add --group benchmarks to uv run")
