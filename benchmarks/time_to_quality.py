@@ -1,15 +1,17 @@
 """How long until a network draws as well as tutorials' recipe does after its whole training?
 
-    uv run python benchmarks/time_to_quality.py mnist      # about two and a half hours on one core; once per release
+    uv run python benchmarks/time_to_quality.py mnist      # one to two hours on one core; once per release
+    uv run python benchmarks/time_to_quality.py same-net   # the same with the article's network for both
     uv run python benchmarks/time_to_quality.py sprites    # hours; `--loops ours`: a quarter of an hour
     uv run python benchmarks/time_to_quality.py --quick    # half a minute: two steps of everything; nothing is kept
 
 "article" is the recipe of the articles that train a DDPM from scratch: the loop that train.py calls plain (float32, one
 picture at a time, Adam at 1e-3, no average of the weights); for MNIST 20 epochs of LayerNormUNet in batches of 128.
-"ours" is `train`, for MNIST with all that its preset has but the steps. Each trains in turn or, with --loops, in a
+"ours" is `train`: for MNIST of a small ContextUNet that is told the digit and asked for x0, or, in "same-net", of the
+article's network by its preset. Each trains in turn or, with --loops, in a
 process of its own. The clock stops while they are judged, by the Fréchet distance of 1,000 samples (drawn with DDPM in
 100 steps for digits, DDIM in 20 at guidance scale 2 for sprites) from held-out pictures in the classifier's features;
-`floor` is the distance of as many real pictures, `error` a standard error, and `accuracy` the share of sprites that the
+`floor` is the distance of as many real pictures, `error` a standard error, and `accuracy` the share of samples that the
 classifier names as asked for. `seconds` on a CPU are the processor's, over its threads. Rows go to
 benchmarks/results/time_to_quality.csv as they come; the article's run can be interrupted and goes on from
 runs/time_to_quality/ when the script is called again.
@@ -50,9 +52,17 @@ class Contest:
     every: int
 
 
+SMALL = {"name": "ContextUNet", "config": dict(channels=1, features=16, context_dim=10, size=28, T=1000)}
+ARTICLE = Preset("mnist", find("mnist", "cpu-hour").net, steps=9_360, batch_size=128)  # 20 epochs
 CONTESTS = {
     "mnist": Contest(
-        Preset("mnist", find("mnist", "cpu-hour").net, steps=9_360, batch_size=128),  # 20 epochs
+        ARTICLE,
+        Preset("mnist", SMALL, steps=1_200, lr=3e-3, target="x0"),
+        Recipe("ddpm", steps=100),
+        every=200,
+    ),
+    "same-net": Contest(
+        ARTICLE,
         replace(find("mnist", "cpu-hour"), steps=6_600),
         Recipe("ddpm", steps=100),
         every=2_000,
@@ -117,11 +127,13 @@ def judged(preset: Preset, name: str, step: int, seconds: float, model: Pretrain
         found = evaluate(model, recipe, n)
     return {
         "data": preset.dataset,
+        "net": preset.net["name"],
         "loop": name,
         "step": step,
         "of": preset.steps,
         "batch": preset.batch_size,
         "lr": preset.lr,
+        "target": preset.target,
         "times": preset.times,
         "min_snr": preset.min_snr or "",
         "seconds": round(seconds, 1),
@@ -135,7 +147,7 @@ def judged(preset: Preset, name: str, step: int, seconds: float, model: Pretrain
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("contests", nargs="*", default=list(CONTESTS), help="mnist, sprites (default: both)")
+    parser.add_argument("contests", nargs="*", default=list(CONTESTS), help=f"{', '.join(CONTESTS)} (default: all)")
     parser.add_argument("--loops", nargs="+", choices=("ours", "article"), default=("ours", "article"))
     parser.add_argument("--times", choices=TIMES, help="of our run (default: the preset's)")
     parser.add_argument("--steps", type=positive(int), help="of our run (default: the contest's)")
