@@ -27,6 +27,7 @@ CORE = (
     "guidance",
     "denoise",
     "devices",
+    "graphs",
     "sampling",
     "bound",
 )
