@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-from measured import keep, show, warn_without_bfloat16
+from measured import keep, show, warn_without_matrix_units
 from nbclient import NotebookClient
 
 from ddpm_teach import load_pretrained, pick_device
@@ -97,7 +97,7 @@ def main() -> None:
     rows += [*spent, ("these lessons together", sum(value for _, value, _ in spent), "s")]
     rows = [{"what": what, "value": round(value, 2), "unit": unit} for what, value, unit in rows]
     show(rows)
-    warn_without_bfloat16(pick_device())
+    warn_without_matrix_units(pick_device())
     if not args.quick:
         keep("course", rows, pick_device(), seeds="")  # each lesson has its own
 

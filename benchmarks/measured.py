@@ -118,7 +118,7 @@ def check_names(parser: argparse.ArgumentParser, names: list[str], known: Iterab
         parser.error(f"expected one or more of {', '.join(known)}, got {', '.join(unknown)}")
 
 
-def warn_without_bfloat16(device: torch.device) -> None:
+def warn_without_matrix_units(device: torch.device) -> None:
     """Says so where the machine lacks the matrix units for bfloat16 that the course's targets suppose."""
     there = {"none": "no bfloat16 units", "AVX-512": "bfloat16 units for vectors (AVX-512), none for matrices"}
     if lacks := there.get(bfloat16_units(device)):

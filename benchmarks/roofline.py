@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import torch
-from measured import keep, show, warn_without_bfloat16
+from measured import keep, show, warn_without_matrix_units
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -195,7 +195,7 @@ def main() -> None:
     show(shares)
     print()
     show(rows)
-    warn_without_bfloat16(device)
+    warn_without_matrix_units(device)
     if not args.quick:
         keep("roofline", rows, device, seeds="0")
         keep("roofline_shares", shares, device, seeds="0")

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from measured import keep, show, warn_without_bfloat16
+from measured import keep, show, warn_without_matrix_units
 from torch import Tensor
 
 from ddpm_teach import (
@@ -188,7 +188,7 @@ def main() -> None:
     show(rows)
     shares = [row for batch in (16, 1) for row in overhead(batch, *((10, 2) if args.quick else (50, 5)), device)]
     show(shares)
-    warn_without_bfloat16(device)
+    warn_without_matrix_units(device)
     if not args.quick:
         keep("sample", rows, device, seeds="0 1")
         keep("overhead", shares, device, seeds="0")

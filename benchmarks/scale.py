@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from measured import keep, show, warn_without_bfloat16
+from measured import keep, show, warn_without_matrix_units
 
 from ddpm_teach import ImageSet, LayerNormUNet, linear, load_pretrained, pick_device
 from ddpm_teach.devices import tuned
@@ -130,7 +130,7 @@ def main() -> None:
     spent = in_turns({str(n): forward(model.net, n) for n in batches}, rounds)
     add("batch, one call of ContextUNet", "images/s", {n: int(n) / value for n, value in spent.items()})
     show(rows)
-    warn_without_bfloat16(device)
+    warn_without_matrix_units(device)
     if not args.quick:
         keep("scale", rows, device, seeds="0")
 

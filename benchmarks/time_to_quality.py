@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from measured import check_names, keep, positive, warn_without_bfloat16
+from measured import check_names, keep, positive, warn_without_matrix_units
 from torch import nn
 from train import plain_loop
 
@@ -176,7 +176,7 @@ def main() -> None:
                 print(", ".join(f"{column} {value}" for column, value in row.items() if value != ""), flush=True)
                 if not args.quick:
                     keep("time_to_quality", [row], device, seeds=str(preset.seed))
-    warn_without_bfloat16(device)
+    warn_without_matrix_units(device)
 
 
 if __name__ == "__main__":

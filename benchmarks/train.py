@@ -35,7 +35,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from measured import check_names, keep, positive, show, warn_without_bfloat16
+from measured import check_names, keep, positive, show, warn_without_matrix_units
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
@@ -370,7 +370,7 @@ def main() -> None:
             keep("train_losses", rows, device, seeds=" ".join(map(str, range(args.seeds))))
         elif not args.quick:
             keep("train", rows, device, seeds="0")
-    warn_without_bfloat16(device)
+    warn_without_matrix_units(device)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ddpm_teach.checks import check_number, check_shape
+from ddpm_teach.devices import send
 
 Rng = (
     torch.Generator | Callable[[Tensor], Tensor] | None
@@ -30,9 +31,8 @@ def draw_noise(x: Tensor, rng: Rng = None) -> Tensor:
         check_shape("rng", noise, x)
         return noise.to(x)
     device, dtype = x.device if rng is None else rng.device, torch.promote_types(x.dtype, torch.float32)
-    pinned = x.is_cuda and device.type == "cpu"  # a copy from pinned memory need not wait for the device
-    noise = torch.randn(x.shape, generator=rng, device=device, dtype=dtype, pin_memory=pinned)
-    return noise.to(x.device, x.dtype, non_blocking=pinned)
+    noise = torch.randn(x.shape, generator=rng, device=device, dtype=dtype)
+    return send(noise, x.device).to(x.dtype)
 
 
 def repeated(rng: Rng = None) -> Callable[[Tensor], Tensor]:

@@ -20,14 +20,14 @@ from tests.laws import LAWS
 CORE = (
     "checks",
     "schedule",
+    "graphs",
+    "devices",
     "noise",
     "times",
     "forward",
     "kinds",
     "guidance",
     "denoise",
-    "devices",
-    "graphs",
     "sampling",
     "bound",
 )
@@ -255,7 +255,7 @@ FAULTS = {
     ),
     "one noise for the whole batch": (
         "noise",
-        "torch.randn(x.shape, generator=rng, device=device, dtype=dtype, pin_memory=pinned)",
+        "torch.randn(x.shape, generator=rng, device=device, dtype=dtype)",
         "torch.randn(x.shape[1:], generator=rng, device=device, dtype=dtype).expand_as(x)",
         "members_of_a_batch_do_not_share_noise",
     ),
