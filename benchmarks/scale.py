@@ -61,6 +61,7 @@ def worker(steps: int) -> None:
     list(loop)
     if processes.rank == 0:
         print(f"seconds {time.perf_counter() - start}")
+    processes.leave()
 
 
 def training(count: int, steps: int) -> float:

@@ -79,5 +79,11 @@ class Processes:
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
 
+    def leave(self) -> None:
+        """Ends the group, at the end of a run that went well: gloo's threads may abort a process that ends in one."""
+        if self.accelerator is not None:
+            self.wait()  # nobody leaves while another still reads
+            torch.distributed.destroy_process_group()
+
 
 ALONE = Processes()

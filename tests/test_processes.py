@@ -111,3 +111,4 @@ if __name__ == "__main__":
     assert found.count == 2
     torch.set_num_threads(1)
     Path(f"{sys.argv[1]}-{found.rank}.json").write_text(json.dumps(short_run(found)))
+    found.leave()
