@@ -175,7 +175,6 @@ def run_train(args: argparse.Namespace) -> int:
     if processes.rank == 0:
         print(runs.page_of_samples(state, folder / "samples.png"))
         print(f"draw more: ddpm-teach sample {folder / 'last.pt'}")
-    processes.leave()
     return 0
 
 
