@@ -1,4 +1,4 @@
-"""Refusing bad input before any work is done, in one sentence: the argument, what came, and the remedy.
+"""Refusing bad input before any work is done, in one sentence: the argument, what was given, and the remedy.
 
 Whole numbers and times outside their range are a ValueError; floats, bools and other types a TypeError.
 """
@@ -6,8 +6,6 @@ Whole numbers and times outside their range are a ValueError; floats, bools and 
 from __future__ import annotations
 
 import math
-import sys
-import warnings
 from collections.abc import Iterable
 
 import torch
@@ -64,42 +62,8 @@ def check_share(name: str, value: float) -> None:
         raise ValueError(f"{name}: expected a number strictly between 0 and 1, got {value}")
 
 
-def float64_on_cpu(values: Tensor) -> Tensor:
-    """A copy, in two moves: MPS has no float64."""
-    if isinstance(values, Tensor):
-        return values.detach().cpu().to(torch.float64, copy=True)
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def check_table(alpha_bar: Tensor) -> Tensor:
-    """A copy of `alpha_bar` in float64 on the CPU; it must fall strictly from 1 to a last value ≥ 0."""
-    table = float64_on_cpu(alpha_bar)
-    if table.ndim != 1 or len(table) < 2:
-        raise ValueError(f"alpha_bar: expected shape (T + 1,) with T ≥ 1, got {tuple(table.shape)}")
-    if table[0] != 1 or not (table.diff() < 0).all() or not table[-1] >= 0:
-        raise ValueError("alpha_bar: must start at 1 and fall strictly to a last value ≥ 0; pass the product of 1 - β")
-    return table
-
-
-def warn_of_visible_end(alpha_bar: Tensor) -> None:
-    """Warns if ᾱ_T > 0.01, at the line that called us: sampling starts from pure noise, and x_T isn't that."""
-    *_, before, visible = alpha_bar.tolist()
-    if visible <= 0.01:
-        return
-    stacklevel, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].startswith(__package__):
-        stacklevel, frame = stacklevel + 1, frame.f_back
-    factor = math.log(4e-5) / math.log(visible)  # 4e-5 is what the DDPM paper's schedule leaves
-    warnings.warn(
-        f"alpha_bar[{len(alpha_bar) - 1}] = {visible:.3f}: the last picture still shows {visible:.0%} of the signal's"
-        f" variance, but sampling starts from pure noise; scale beta by about {factor:.1f}"
-        f" (beta_end = {min(0.999, (1 - visible / before) * factor):.3g}) or use more steps",
-        stacklevel=stacklevel,
-    )
-
-
 def check_time(t: Time, low: int, high: int, like: Tensor | None = None, why: str = "") -> Time:
-    """`t` itself if it is a Python int in low…high, or a tensor of such, one for each picture in `like`.
+    """`t` itself if it is a Python int in low…high, or a tensor of such, one for each picture in `like`, which has floats.
 
     Tensors are looked into only on the CPU and never while compiling: elsewhere it would wait for the device.
 
@@ -107,6 +71,8 @@ def check_time(t: Time, low: int, high: int, like: Tensor | None = None, why: st
         TypeError: for a float, a bool, or a tensor of floats.
         ValueError: for a time out of range (`why` ends the sentence), or another number of times than of pictures.
     """
+    if like is not None:
+        check_floats(like)
     if not isinstance(t, Tensor):
         return check_int("t", t, low, high, why)
     if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
@@ -157,13 +123,6 @@ def check_mask(mask: Tensor, known: Tensor) -> Tensor:
     return mask.bool()
 
 
-def check_signal(t: Time, schedule: object) -> None:
-    """Refuses a time with ᾱ_t = 0, at which ε says nothing about the picture: x_0 = (x_t - √(1 - ᾱ_t) ε) / √ᾱ_t."""
-    if schedule.at(T := schedule.T) == 0:
-        why = f"; alpha_bar[{T}] = 0, where the noise says nothing about the picture: start at {T - 1}, or use from_v"
-        check_time(t, 0, T - 1, why=why)
-
-
 def check_floats(x: Tensor) -> None:
     """Refuses pictures of whole numbers: √ᾱ_t would be rounded to 0."""
     if not x.is_floating_point():
@@ -179,7 +138,16 @@ def check_shape(name: str, value: Tensor, like: Tensor) -> None:
         )
 
 
-def check_net(net: object, schedule: object) -> None:
-    """Refuses a network that says, in `net.T`, that it was built for another number of steps: it would misread t."""
-    if (T := getattr(net, "T", schedule.T)) != schedule.T:
-        raise ValueError(f"schedule: has T = {schedule.T}, but the network was built for T = {T}; use one T for both")
+def check_pictures(name: str, x: Tensor) -> None:
+    """Refuses what isn't a batch of floating-point pictures, or latents, or points.
+
+    Raises:
+        TypeError: for what is no tensor, or one of whole numbers; the remedy is in the sentence.
+        ValueError: for no picture.
+    """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: expected pictures as a tensor (b, …), got a {type(x).__name__}; use torch.as_tensor(…)")
+    if not x.is_floating_point():
+        raise TypeError(f"{name}: expected floats in [-1, 1], got {x.dtype}; use x / 127.5 - 1 for bytes 0…255")
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"{name}: expected at least one picture (b, …), got shape {tuple(x.shape)}")

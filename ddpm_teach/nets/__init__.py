@@ -3,6 +3,8 @@
 A network keeps the arguments that it was built with in `net.config`, so a file can say in words how to build it again.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -15,18 +17,54 @@ from ddpm_teach.nets.summary import summary
 NETS = {net.__name__: net for net in (AttentionUNet, Classifier, ContextUNet, LayerNormUNet)}
 
 
+def unwrapped(net: Any) -> Any:
+    """The network inside of torch.compile's wrapper, or of one that says in `wraps` what it is around."""
+    while inside := getattr(net, "_orig_mod", None) or getattr(net, "wraps", None):
+        net = inside
+    return net
+
+
+def image_shape(net: Any) -> tuple[int, ...]:
+    """(c, h, w) of the pictures that a network takes.
+
+    Raises:
+        TypeError: for a network that doesn't say so.
+    """
+    net = unwrapped(net)
+    if not hasattr(net, "image_shape"):
+        raise TypeError(
+            f"net: expected a network with image_shape, got a {type(net).__name__}; set net.image_shape = (c, h, w)"
+        )
+    return tuple(net.image_shape)
+
+
+def context_dim(net: Any) -> int | None:
+    """The width of the contexts that a network takes; None if it takes none."""
+    net = unwrapped(net)
+    return getattr(net, "config", {}).get("context_dim", getattr(net, "context_dim", None))
+
+
+def is_known(net: nn.Module) -> bool:
+    """Whether a file can say how to build the network: one of this course, and no subclass of one."""
+    net = unwrapped(net)
+    return NETS.get(type(net).__name__) is type(net)
+
+
 def describe(net: nn.Module) -> dict:
-    """What `build` needs to make the same network, apart from its weights."""
-    return {"name": type(net).__name__, "config": net.config}
+    """What `from_config` needs to make the same network, apart from its weights; of your own network the name alone."""
+    net = unwrapped(net)
+    return {"name": type(net).__name__, "config": net.config} if is_known(net) else {"name": type(net).__qualname__}
 
 
 def completed(description: dict) -> dict:
     """The description with every option named: a file from before an option existed means its default."""
+    if "config" not in description:
+        return description
     with torch.device("meta"):  # neither memory nor random numbers
-        return describe(build(description))
+        return describe(from_config(description))
 
 
-def build(description: dict) -> nn.Module:
+def from_config(description: dict) -> nn.Module:
     """The network that `describe` described, with new weights.
 
     Raises:
@@ -40,4 +78,18 @@ def build(description: dict) -> nn.Module:
     )
 
 
-__all__ = ["NETS", "AttentionUNet", "Classifier", "ContextUNet", "LayerNormUNet", "build", "describe", "summary"]
+__all__ = [
+    "NETS",
+    "AttentionUNet",
+    "Classifier",
+    "ContextUNet",
+    "LayerNormUNet",
+    "completed",
+    "context_dim",
+    "describe",
+    "from_config",
+    "image_shape",
+    "is_known",
+    "summary",
+    "unwrapped",
+]

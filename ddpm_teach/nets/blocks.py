@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -79,3 +82,15 @@ def check_input(
             f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"
             f" torch.nn.functional.one_hot(labels, {context_dim}).float() makes them from labels"
         )
+
+
+@contextlib.contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Eval mode inside the block; every module's own mode is put back after it, also after an error."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

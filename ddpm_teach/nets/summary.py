@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ddpm_teach.devices import evaluating
+from ddpm_teach.nets.blocks import evaluating
 
 
 class Layer(NamedTuple):

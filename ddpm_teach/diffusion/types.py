@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -28,7 +28,7 @@ class Estimate(NamedTuple):
 
 
 class Gaussian(NamedTuple):
-    """A normal law with independent pixels: `mean` (b, …) and one `variance` for all pixels."""
+    """A normal distribution with independent pixels: `mean` (b, …) and one `variance` for all pixels."""
 
     mean: Tensor
     variance: float
@@ -50,3 +50,16 @@ class Frame:
 Net = Callable[..., Tensor]
 Denoiser = Callable[[Tensor, Time], Estimate]
 Step = Callable[[Tensor, int, int], Frame]
+
+Wrapper = TypeVar("Wrapper", bound=Callable[..., Tensor])
+
+
+def carrying(wrapper: Wrapper, net: Net) -> Wrapper:
+    """`wrapper`, with what `net` says of itself: the number of steps `T` and the `target` that it was trained for.
+
+    So a wrapped network is still refused by a schedule of another length, or by the wrong reader.
+    """
+    for name in ("T", "target"):
+        if hasattr(net, name):
+            setattr(wrapper, name, getattr(net, name))
+    return wrapper

@@ -13,14 +13,11 @@ import torch
 from torch import Tensor
 
 from ddpm_teach.checks import check_number, check_shape
-from ddpm_teach.devices import send
 
-Rng = (
-    torch.Generator | Callable[[Tensor], Tensor] | None
-)  # a function takes the pictures and gives noise of their shape
+NoiseSource = torch.Generator | Callable[[Tensor], Tensor] | None  # a function: pictures → noise of their shape
 
 
-def draw_noise(x: Tensor, rng: Rng = None) -> Tensor:
+def draw_noise(x: Tensor, rng: NoiseSource = None) -> Tensor:
     """Standard normal noise for x: from rng itself if it is a function, else from that generator or the global one.
 
     A generator's is drawn on its own device and at least in float32: a seed gives the same noise on every device, in
@@ -31,16 +28,17 @@ def draw_noise(x: Tensor, rng: Rng = None) -> Tensor:
         check_shape("rng", noise, x)
         return noise.to(x)
     device, dtype = x.device if rng is None else rng.device, torch.promote_types(x.dtype, torch.float32)
-    noise = torch.randn(x.shape, generator=rng, device=device, dtype=dtype)
-    return send(noise, x.device).to(x.dtype)
+    pinned = device.type == "cpu" and x.device.type == "cuda"  # so that the program needn't wait for the GPU
+    noise = torch.randn(x.shape, generator=rng, device=device, dtype=dtype, pin_memory=pinned)
+    return noise.to(x.device, non_blocking=pinned).to(x.dtype)
 
 
-def repeated(rng: Rng = None) -> Callable[[Tensor], Tensor]:
+def repeated(rng: NoiseSource = None) -> Callable[[Tensor], Tensor]:
     """One noise for the whole batch, so that its pictures differ by their start alone."""
     return lambda x: draw_noise(x[:1], rng).expand_as(x)
 
 
-def dropped_out(rng: Rng, p: float, mask_rng: torch.Generator | None = None) -> Callable[[Tensor], Tensor]:
+def dropped_out(rng: NoiseSource, p: float, mask_rng: torch.Generator | None = None) -> Callable[[Tensor], Tensor]:
     """Noise with a share p of its values set to 0 and the others divided by 1 - p, as dropout does.
 
     dropped_out(repeated(generator), p) repeats the noise and thins each copy on its own, as latent diffusion does.

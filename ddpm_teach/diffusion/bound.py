@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from ddpm_teach.checks import Images, check_int, check_variance
-from ddpm_teach.forward import add_noise, posterior
-from ddpm_teach.kinds import Denoiser
-from ddpm_teach.noise import Rng, draw_noise
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.diffusion.forward import add_noise, posterior
+from ddpm_teach.diffusion.noise import NoiseSource, draw_noise
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.targets import Target, target_named
+from ddpm_teach.diffusion.types import Denoiser
 
 
 class Bound(NamedTuple):
@@ -57,19 +58,17 @@ def move_variance(schedule: Schedule, variance: str | float = "beta") -> Tensor:
     return (1 - mix) * posterior_variance + mix * beta
 
 
-def variational_weights(schedule: Schedule, target: str = "eps", variance: str | float = "posterior") -> Tensor:
-    """(T + 1,) the factor of ‖target - prediction‖² in move t's KL, for a network that predicts "eps", "x0" or "v".
+def variational_weights(schedule: Schedule, target: str | Target = "eps", variance: str | float = "posterior") -> Tensor:
+    """(T + 1,) the factor of ‖target - prediction‖² in move t's KL, for a network that predicts "eps", "x0", "v", "flow".
 
-    All three follow from the means' distance √ᾱ_{t-1} β_t / (1 - ᾱ_t) · ‖x_0 - x̂_0‖ (DDPM eq. 8 and 12); with the
-    posterior's variance the weight of x0 is (SNR_{t-1} - SNR_t) / 2 (Kingma et al. 2021, eq. 13), for t ≥ 2. At t = 1
-    the clipped variance keeps it finite; at T it is infinite for eps where ᾱ_T = 0. [0] is NaN. Lesson 08.
+    All follow from the means' distance √ᾱ_{t-1} β_t / (1 - ᾱ_t) · ‖x_0 - x̂_0‖ (DDPM eq. 8 and 12) and from the target's
+    own error in x̂_0 (`Target.error_in_x0`); with the posterior's variance the weight of x0 is (SNR_{t-1} - SNR_t) / 2
+    (Kingma et al. 2021, eq. 13), for t ≥ 2. At t = 1 the clipped variance keeps it finite; at T it is infinite for eps
+    where ᾱ_T = 0. [0] is NaN. Lesson 08.
     """
     ab, signal = schedule.alpha_bar, schedule.alpha_bar.roll(1).sqrt()  # √ᾱ_{t-1} at index t
     weight = (signal * schedule.beta / (1 - ab)) ** 2 / (2 * move_variance(schedule, variance))
-    factors = {"x0": 1.0, "eps": (1 - ab) / ab, "v": 1 - ab}  # of ‖x_0 - x̂_0‖², x_t being given
-    if target not in factors:
-        raise ValueError(f"target: expected one of {', '.join(factors)}, got {target!r}")
-    return weight * factors[target]
+    return weight * target_named(target).error_in_x0(schedule.snr)
 
 
 def bound_moves(
@@ -78,7 +77,7 @@ def bound_moves(
     x0: Images,
     times: Iterable[int],
     variance: str | float = "beta",
-    rng: Rng = None,
+    rng: NoiseSource = None,
 ) -> Iterator[Tensor]:
     """The bits per dimension (b,) of the move t → t - 1 for each t in `times` (1…T): one call of the network each.
 
@@ -94,7 +93,7 @@ def bound_moves(
 
 
 def _bound_moves(
-    denoiser: Denoiser, schedule: Schedule, x0: Tensor, times: list[int], sigma2: list[float], rng: Rng
+    denoiser: Denoiser, schedule: Schedule, x0: Tensor, times: list[int], sigma2: list[float], rng: NoiseSource
 ) -> Iterator[Tensor]:
     for t in times:
         with torch.no_grad():  # around the move only: a yield in here would change the caller's grad mode
@@ -110,7 +109,7 @@ def _bound_moves(
 
 
 def variational_bound(
-    denoiser: Denoiser, schedule: Schedule, x0: Images, variance: str | float = "beta", rng: Rng = None
+    denoiser: Denoiser, schedule: Schedule, x0: Images, variance: str | float = "beta", rng: NoiseSource = None
 ) -> Bound:
     """The whole bound for pictures x0 (b, …) in 256 levels, as `bound_moves` says: T calls of the net. Lesson 08."""
     share = schedule.at(schedule.T)

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Images, Time, check_mask, check_number, check_shape, check_signal
-from ddpm_teach.forward import add_noise, picture_from
-from ddpm_teach.kinds import Denoiser, Estimate, Frame, Net, Step
-from ddpm_teach.noise import Rng, draw_noise
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.checks import Images, Time, check_mask, check_number, check_pictures, check_shape
+from ddpm_teach.diffusion.forward import add_noise, picture_from
+from ddpm_teach.diffusion.noise import NoiseSource, draw_noise
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.types import Denoiser, Estimate, Frame, Net, Step, carrying
 
 
 def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) -> Net:
@@ -53,9 +53,7 @@ def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) 
         without, with_context = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([unwanted, wanted])).chunk(2)
         return without + scale * (with_context - without)
 
-    if hasattr(net, "T"):
-        guided_net.T = net.T  # so that a schedule of another length is still refused
-    return guided_net
+    return carrying(guided_net, net)
 
 
 def _expanded(name: str, context: Tensor, x: Tensor) -> Tensor:
@@ -76,10 +74,10 @@ def score_corrected(
     check_number("scale", scale, -math.inf)
 
     def denoise(x: Tensor, t: Time) -> Estimate:
-        check_signal(t, schedule)
+        _, noise = schedule.rates(t, x, needs_signal=True)
         change = correction(x, t)
         check_shape("correction", change, x)
-        eps = denoiser(x, t).eps - scale * schedule.noise_rate(t, x) * change
+        eps = denoiser(x, t).eps - scale * noise * change
         return Estimate(picture_from(schedule, x, t, eps), eps)
 
     return denoise
@@ -89,8 +87,8 @@ def gradient(log_prob: Callable[[Tensor, Time], Tensor]) -> Callable[[Tensor, Ti
     """∇_x log_prob(x, t), for any differentiable log_prob that gives a number for each picture, (b,). Lesson 05."""
 
     def correction(x: Tensor, t: Time) -> Tensor:
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            x = x.detach().clone().requires_grad_()
             log_p = log_prob(x, t)
             if log_p.shape != (len(x),):
                 raise ValueError(
@@ -102,13 +100,18 @@ def gradient(log_prob: Callable[[Tensor, Time], Tensor]) -> Callable[[Tensor, Ti
     return correction
 
 
-def inpainting(step: Step, schedule: Schedule, known: Images, mask: Tensor, rng: Rng = None) -> Step:
+def inpainting(step: Step, schedule: Schedule, known: Images, mask: Tensor, rng: NoiseSource = None) -> Step:
     """After each move to s, the known part is replaced by add_noise(known, s): at 0 it is `known` itself. Lesson 06.
 
     Args:
-        known: the picture of which a part shall stay, in the batch's shape.
+        known: the picture of which a part shall stay, in the batch's shape; floats in [-1, 1].
         mask: true (or 1) where `known` stays; bools or zeros and ones that broadcast to its shape.
+
+    Raises:
+        TypeError: for pictures of whole numbers.
+        ValueError: for other values in the mask, or shapes that don't fit.
     """
+    check_pictures("known", known)
     keep = check_mask(mask, known)
 
     def masked(x: Tensor, t: int, s: int) -> Frame:

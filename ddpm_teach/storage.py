@@ -36,7 +36,7 @@ def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], meta:
 
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Writes `data` to a temporary file beside `path`, syncs it and renames it. The folder is made if need be."""
-    path = Path(path)
+    path = Path(path).resolve()  # a link stays a link: what it points to is written
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -44,11 +44,19 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's own mode shuts out everybody else
+        os.chmod(temporary, _mode(path))  # mkstemp's own mode shuts out everybody else
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _mode(path: Path) -> int:
+    """The mode of the file that is replaced, or what this process gives a new one."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    os.umask(umask := os.umask(0))
+    return 0o666 & ~umask
 
 
 def sweep(folder: Path) -> None:
@@ -57,26 +65,41 @@ def sweep(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
+def read_tensors(path: str | Path, kind: str | tuple[str, ...]) -> tuple[dict[str, Tensor], dict]:
     """The tensors and the metadata of a file that `write_tensors` wrote.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it isn't a whole, undamaged file of this kind. Nothing in it is run.
     """
-    path = Path(path)
+    path, kinds = Path(path), (kind,) if isinstance(kind, str) else kind
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     data = path.read_bytes()
-    refuse = f"{path}: not a whole ddpm-teach {kind} file"
-    remedy = "; restore it (git checkout, or install again), or train anew"
-    found = _HASH.search(data[: 8 + int.from_bytes(data[:8], "little")])
-    if found is None:
-        raise ValueError(f"{refuse}: it has no checksum of ours{remedy}")
-    unsigned = data[: found.start(1)] + _ZEROS.encode() + data[found.end(1) :]
-    if hashlib.sha256(unsigned).hexdigest().encode() != found[1]:
-        raise ValueError(f"{refuse}: its checksum doesn't match, so it was damaged or cut off{remedy}")
+    expected = " or ".join(f"ddpm-teach {kind}" for kind in kinds)
+    match = _HASH.search(data[: 8 + int.from_bytes(data[:8], "little")])
+    if match is None:
+        raise ValueError(f"{path}: not a {expected} file: it has no checksum of ours; was it made by another program?")
+    unsigned = data[: match.start(1)] + _ZEROS.encode() + data[match.end(1) :]
+    if hashlib.sha256(unsigned).hexdigest().encode() != match[1]:
+        raise ValueError(
+            f"{path}: not a whole {expected} file: its checksum doesn't match, so it was damaged or cut off;"
+            " restore it (git checkout, or install again), or train anew"
+        )
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-    if header.get("format") != f"ddpm-teach {kind}":
-        raise ValueError(f"{refuse}: it calls itself {header.get('format')}{remedy}")
+    if header.get("format") not in [f"ddpm-teach {kind}" for kind in kinds]:
+        raise ValueError(f"{path}: expected a {expected} file, got one that calls itself {header.get('format')}")
     return safetensors.load(data), json.loads(header["meta"])
+
+
+def course_path(name: str) -> Path:
+    """The path of "data" or "notebooks" (or a file below), beside the package in a clone, inside it in an installation.
+
+    Raises:
+        FileNotFoundError: if it isn't there.
+    """
+    package = Path(__file__).parent
+    for root in (package / "course", package.parent):
+        if (root / name).exists():
+            return root / name
+    raise FileNotFoundError(f"{name} is missing from this installation of ddpm-teach; reinstall it, or use a clone")

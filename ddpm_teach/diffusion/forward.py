@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ddpm_teach.checks import Images, Time, check_int, check_shape, check_signal, check_time
-from ddpm_teach.kinds import Gaussian
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.checks import Images, Time, check_shape
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.types import Gaussian
 
 
 def add_noise(schedule: Schedule, x0: Images, t: Time, eps: Images) -> Images:
@@ -16,13 +16,13 @@ def add_noise(schedule: Schedule, x0: Images, t: Time, eps: Images) -> Images:
         eps: standard normal noise of x0's shape.
     """
     check_shape("eps", eps, x0)
-    return schedule.signal_rate(t, x0) * x0 + schedule.noise_rate(t, x0) * eps
+    signal, noise = schedule.rates(t, x0)
+    return signal * x0 + noise * eps
 
 
 def forward_step(schedule: Schedule, x: Images, t: Time, eps: Images) -> Images:
     """A draw of q(x_t | x_{t-1} = x): x_t = √(1 - β_t) x + √β_t ε (DDPM eq. 2), t in 1…T. Lesson 01."""
     check_shape("eps", eps, x)
-    check_time(t, 1, schedule.T, x)
     kept, added = schedule.step_rates(t, x)
     return kept * x + added * eps
 
@@ -30,18 +30,20 @@ def forward_step(schedule: Schedule, x: Images, t: Time, eps: Images) -> Images:
 def velocity(schedule: Schedule, x0: Images, eps: Images, t: Time) -> Images:
     """v = √ᾱ_t ε - √(1 - ᾱ_t) x_0, what `from_v` reads (Salimans & Ho 2022, appendix D), t in 0…T. Lesson 04."""
     check_shape("eps", eps, x0)
-    return schedule.signal_rate(t, x0) * eps - schedule.noise_rate(t, x0) * x0
+    signal, noise = schedule.rates(t, x0)
+    return signal * eps - noise * x0
 
 
 def picture_from(schedule: Schedule, x: Images, t: Time, eps: Images) -> Images:
     """The x_0 that noise ε leaves in x_t = x: (x - √(1 - ᾱ_t) ε) / √ᾱ_t (DDPM eq. 15); not where ᾱ_t = 0. Lesson 04."""
-    check_signal(t, schedule)
-    return (x - schedule.noise_rate(t, x) * eps) / schedule.signal_rate(t, x)
+    signal, noise = schedule.rates(t, x, needs_signal=True)
+    return (x - noise * eps) / signal
 
 
 def noise_from(schedule: Schedule, x: Images, t: Time, x0: Images) -> Images:
     """The noise that is in x_t = x if x0 is the picture: (x - √ᾱ_t x_0) / √(1 - ᾱ_t), t in 1…T. Lesson 04."""
-    return (x - schedule.signal_rate(t, x) * x0) / schedule.noise_rate(t, x)
+    signal, noise = schedule.rates(t, x, low=1)
+    return (x - signal * x0) / noise
 
 
 def posterior(schedule: Schedule, x0: Images, xt: Images, t: int, s: int | None = None) -> Gaussian:
@@ -55,9 +57,11 @@ def posterior(schedule: Schedule, x0: Images, xt: Images, t: int, s: int | None 
     Both times are ints: t, that of xt, in 1…T, and s in 0…t-1; t - 1 unless given.
     """
     check_shape("xt", xt, x0)
-    check_int("t", t, 1, schedule.T)
-    s = t - 1 if s is None else check_int("s", s, 0, t - 1)
-    ab_t, ab_s = schedule.at(t), schedule.at(s)
+    return bayes(x0, xt, *schedule.move(t, t - 1 if s is None and isinstance(t, int) else s))
+
+
+def bayes(x0: Images, xt: Images, ab_t: float, ab_s: float) -> Gaussian:
+    """`posterior`, unchecked, from ᾱ_t and ᾱ_s."""
     beta_ts = 1 - ab_t / ab_s
     mean = (ab_s**0.5 * beta_ts / (1 - ab_t)) * x0 + ((ab_t / ab_s) ** 0.5 * (1 - ab_s) / (1 - ab_t)) * xt
     return Gaussian(mean, beta_ts * (1 - ab_s) / (1 - ab_t))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ddpm_teach.checks import check_int
 
@@ -69,3 +70,10 @@ def _from_ldm(T: int, steps: int, indices: list[int]) -> list[int]:
             f"steps: latent diffusion's list of {steps} steps runs to time {times[-1]}, past T = {T}; use trailing"
         )
     return [*times[::-1], 1]
+
+
+SPACINGS: dict[str, Callable[[int, int], list[int]]] = {
+    "trailing": trailing,
+    "leading": leading,
+    "quadratic": quadratic,
+}

@@ -1,0 +1,1 @@
+"""Data sets: pictures with labels, by name or from a folder."""

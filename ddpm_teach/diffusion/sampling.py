@@ -1,0 +1,179 @@
+"""The walk from noise to a picture, and a whole sampler by name. What it puts together is lesson 06's:
+
+    denoise = clipped(from_eps(guided(net, context, 2.0), schedule), schedule)
+    frames = walk(ddim_step(denoise, schedule), x_T, trailing(schedule.T, 50))
+
+    *_, last = Sampler("ddim", steps=50, guidance_scale=2.0).frames(model, 8, model.context("hero"))
+    x = sample(model, 8, model.context("hero"), steps=50, guidance_scale=2.0)
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ddpm_teach.checks import Images, check_int, check_number, check_pictures, check_times
+from ddpm_teach.diffusion.guidance import guided
+from ddpm_teach.diffusion.noise import NoiseSource
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, heun_step
+from ddpm_teach.diffusion.targets import clipped
+from ddpm_teach.diffusion.times import SPACINGS
+from ddpm_teach.diffusion.types import Denoiser, Frame, Step
+
+if TYPE_CHECKING:
+    from ddpm_teach.model import Model
+
+SAMPLERS: dict[str, Callable[[Denoiser, Schedule, float, NoiseSource], Step]] = {
+    "ddim": lambda denoise, schedule, eta, rng: ddim_step(denoise, schedule, eta, rng=rng),
+    "ddpm": lambda denoise, schedule, eta, rng: ddpm_step(denoise, schedule, rng=rng),
+    "heun": lambda denoise, schedule, eta, rng: heun_step(denoise, schedule),
+}
+
+
+def walk(step: Step, x: Images, times: Iterable[int]) -> Iterator[Frame]:
+    """Yields a copy of x at times[0], then the frame after each move: normal noise at T leads to pictures at 0.
+
+    Each frame's tensors are new (if the network's are), so frames may be kept; a walk that is consumed frame by frame
+    keeps one only. Runs without gradients, and leaves the caller's grad mode alone. `times` are whole numbers ≥ 0, such
+    as trailing(T, 50); they and x are checked now, before any frame. Lesson 04.
+    """
+    check_pictures("x", x)
+    times = check_times(times)
+
+    def frames() -> Iterator[Frame]:
+        yield (frame := Frame(times[0], x.detach().clone()))
+        for t, s in itertools.pairwise(times):
+            with torch.no_grad():  # around the step only: a yield in here would change the caller's grad mode
+                frame = step(frame.x, t, s)
+            yield frame
+
+    return frames()
+
+
+def every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
+    """Every n-th frame of a stream (n ≥ 1), always with the first and the last. Lesson 04."""
+    check_int("n", n, 1)
+
+    def chosen() -> Iterator[Frame]:
+        last = None
+        for i, frame in enumerate(frames):
+            last = frame if i % n else None
+            if last is None:
+                yield frame
+        if last is not None:
+            yield last
+
+    return chosen()
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to [-1, 1].
+
+    Attributes:
+        kind: "ddim", "ddpm" or "heun".
+        steps: moves from T to 0; heun calls the network 2 steps - 1 times.
+        spacing: "trailing", "leading" or "quadratic".
+        eta: ddim's η, between 0 (deterministic) and 1; 0 for the others.
+        guidance_scale: of `guided`, for a network that takes a context; 1 is the conditional network itself.
+        precision: "auto" computes as the hardware is fastest (see `hardware.precision`), "float32" exactly, "bfloat16".
+
+    Raises:
+        ValueError: for another kind or spacing, a number out of range, or an η without effect.
+    """
+
+    kind: str = "ddim"
+    steps: int = 50
+    spacing: str = "trailing"
+    eta: float = 0.0
+    guidance_scale: float = 1.0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, known in (("kind", SAMPLERS), ("spacing", SPACINGS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        check_int("steps", self.steps, 1)
+        check_number("eta", self.eta, 0, 1)
+        check_number("guidance_scale", self.guidance_scale, -torch.inf)
+        if self.eta and self.kind != "ddim":
+            raise ValueError(f"eta: {self.kind} has no η, got {self.eta}; leave it out, or use ddim")
+
+    def frames(self, model: Model, n: int, contexts: Tensor | None = None, seed: int | None = 0) -> Iterator[Frame]:
+        """The walk to n pictures, on the model's device, computed as it is read; the network's mode is left as it is.
+
+        Args:
+            model: what `load_model` gives, or a Model of your own network.
+            contexts: (n, …) or (1, …), what to draw; None draws freely.
+            seed: of the first noise and of all that is added: same seed, same pictures, on every device up to rounding;
+                None takes a new one.
+
+        Raises:
+            ValueError: for contexts that the network doesn't take, or a guidance scale without contexts.
+            FloatingPointError: at the last frame, if it has numbers that aren't finite.
+        """
+        schedule, device = model.schedule, model.device
+        check_int("n", n, 1)
+        x = model.noise(n, rng := generator(seed))
+        if contexts is None and self.guidance_scale != 1:
+            raise ValueError(f"guidance_scale: {self.guidance_scale} needs contexts to guide towards; pass contexts=…")
+        net = model.tuned(self.precision).net
+        if contexts is not None:
+            model.check_contexts(contexts, n)
+            net = guided(net, contexts.to(device), self.guidance_scale)
+        denoise = clipped(model.target.reader(net, schedule), schedule)
+        step = SAMPLERS[self.kind](denoise, schedule, self.eta, rng)
+        return _finite(walk(step, x, SPACINGS[self.spacing](schedule.T, self.steps)))
+
+
+def _finite(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The frames; the last one, at time 0, must hold finite numbers: pictures of NaN are grey, and look like a style."""
+    for frame in frames:
+        if frame.t == 0 and not frame.x.isfinite().all():
+            raise FloatingPointError("model: the network makes numbers that aren't finite; was its training stable?")
+        yield frame
+
+
+def generator(seed: int | None) -> torch.Generator:
+    """A generator on the CPU with this seed; None: a new one.
+
+    Raises:
+        ValueError: for a seed below 0 or above 2^63 - 1.
+    """
+    rng = torch.Generator("cpu")
+    if seed is None:
+        rng.seed()
+        return rng
+    return rng.manual_seed(check_int("seed", seed, 0, 2**63 - 1))
+
+
+def sample(
+    model: Model,
+    n: int,
+    contexts: Tensor | None = None,
+    *,
+    seed: int | None = None,
+    progress: bool = False,
+    **options: object,
+) -> Tensor:
+    """n pictures (n, c, h, w) in [-1, 1], on the model's device: the last frame of a `Sampler`. Lesson 00.
+
+    Args:
+        model, n, contexts: as for `Sampler.frames`.
+        seed: same seed, same pictures; None takes a new one each time.
+        progress: show a bar.
+        options: the sampler's: kind, steps, spacing, eta, guidance_scale, precision.
+    """
+    from tqdm.auto import tqdm  # here, since `import ddpm_teach` shall cost no more than torch does
+
+    sampler = Sampler(**options)
+    frames = sampler.frames(model, n, contexts, seed)
+    frames = tqdm(frames, total=sampler.steps + 1, desc="sampling", leave=False, disable=not progress)
+    return collections.deque(frames, maxlen=1).pop().x

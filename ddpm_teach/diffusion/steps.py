@@ -1,0 +1,115 @@
+"""Walking back from noise to a picture, one step at a time; `walk` in sampling.py makes many.
+
+    denoise = clipped(from_eps(net, schedule), schedule)
+    for frame in walk(ddim_step(denoise, schedule), x_T, trailing(schedule.T, 50)): ...
+
+Every step that draws noise takes it from `rng`: a generator, a function (noise.py), or torch's global generator.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from ddpm_teach.checks import check_int, check_number, check_variance
+from ddpm_teach.diffusion.forward import add_noise, bayes, picture_from
+from ddpm_teach.diffusion.noise import NoiseSource, draw_noise
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.types import Denoiser, Frame, Step
+
+
+def ddpm_step(
+    denoiser: Denoiser,
+    schedule: Schedule,
+    variance: str | float = "beta",
+    temperature: float = 1.0,
+    rng: NoiseSource = None,
+) -> Step:
+    """Ancestral sampling: x_s is drawn around the posterior's mean at x̂_0 (DDPM, algorithm 2). Lesson 04.
+
+    Args:
+        denoiser: a network read through `schedule`.
+        variance: "beta" for β_{t|s} (right for data of unit variance), "posterior" for q(x_s | x_t, x_0)'s (right for a
+            single picture), DDPM section 3.2; a number m in [0, 1] for (1 - m) · posterior + m · beta.
+        temperature: factor of the noise's standard deviation, at least 0.
+    """
+    mix = check_variance(variance)
+    check_number("temperature", temperature, 0)
+
+    def step(x: Tensor, t: int, s: int) -> Frame:
+        ab_t, ab_s = schedule.move(t, s)
+        x0, eps = denoiser(x, t)
+        mean, small = bayes(x0, x, ab_t, ab_s)
+        if s == 0:  # the last step's mean is the picture: noise added here would stay in it
+            return Frame(s, mean, x0, eps)
+        sigma = math.sqrt((1 - mix) * small + mix * (1 - ab_t / ab_s))
+        return Frame(s, mean + temperature * sigma * draw_noise(x, rng), x0, eps)
+
+    return step
+
+
+def ddim_step(
+    denoiser: Denoiser, schedule: Schedule, eta: float = 0.0, temperature: float = 1.0, rng: NoiseSource = None
+) -> Step:
+    """The DDIM family (Song et al. 2021, eq. 12 and 16). Lesson 06.
+
+        x_s = √ᾱ_s x̂_0 + √(1 - ᾱ_s - σ²) ε̂ + σ z,    σ² = η² (1 - ᾱ_s)/(1 - ᾱ_t) (1 - ᾱ_t/ᾱ_s)
+
+    Args:
+        denoiser: a network read through `schedule`.
+        eta: η in [0, 1]: 0 adds (and draws) no noise, 1 equals ddpm_step(variance="posterior") for every list of times.
+        temperature: factor of σ z alone, at least 0.
+    """
+    check_number("eta", eta, 0, 1)
+    check_number("temperature", temperature, 0)
+
+    def step(x: Tensor, t: int, s: int) -> Frame:
+        ab_t, ab_s = schedule.move(t, s)
+        x0, eps = denoiser(x, t)
+        sigma = eta * math.sqrt((1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s))
+        x = math.sqrt(ab_s) * x0 + math.sqrt(max(1 - ab_s - sigma**2, 0.0)) * eps
+        if sigma > 0:
+            x = x + temperature * sigma * draw_noise(x, rng)
+        return Frame(s, x, x0, eps)
+
+    return step
+
+
+def heun_step(denoiser: Denoiser, schedule: Schedule) -> Step:
+    """DDIM's differential equation dx̄/dσ = ε̂, x̄ = x/√ᾱ, σ = √(1/ᾱ - 1), to second order (Karras et al. 2022, alg. 1).
+
+    A DDIM move looks ahead, and the mean of both ε̂ makes the real move: S moves to time 0 are 2 S - 1 calls, since the
+    last one (and one from ᾱ_t = 0, where σ is infinite) is DDIM's. The frame's eps is that mean, its x0 follows from it
+    (not clipped again). Lesson 06.
+    """
+    predict = ddim_step(denoiser, schedule)
+
+    def step(x: Tensor, t: int, s: int) -> Frame:
+        first = predict(x, t, s)
+        if s == 0 or schedule.at(t) == 0:
+            return first
+        eps = (first.eps + denoiser(first.x, s).eps) / 2
+        return _move(schedule, x, t, s, eps)
+
+    return step
+
+
+def ddim_inversion(denoiser: Denoiser, schedule: Schedule) -> Step:
+    """DDIM run forwards, from a picture to the noise that it would come from: s > t (Song et al. 2021, sec. 4.3).
+
+    ε̂ is evaluated at max(t, 1), since networks know no time 0. Lesson 06.
+    """
+
+    def step(x: Tensor, t: int, s: int) -> Frame:
+        check_int("t", t, 0, schedule.T - 1)
+        check_int("s", s, t + 1, schedule.T)
+        return _move(schedule, x, t, s, denoiser(x, max(t, 1)).eps)
+
+    return step
+
+
+def _move(schedule: Schedule, x: Tensor, t: int, s: int, eps: Tensor) -> Frame:
+    """From t to s along a given ε̂: √ᾱ_s x̂_0 + √(1 - ᾱ_s) ε̂ with the x̂_0 that it leaves in x."""
+    x0 = picture_from(schedule, x, t, eps)
+    return Frame(s, add_noise(schedule, x0, s, eps), x0, eps)

@@ -1,0 +1,186 @@
+"""Where to compute, and how precisely: on the fastest device, in bfloat16 where that is faster there."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_teach.hardware import cuda_graphs
+from ddpm_teach.nets.blocks import evaluating
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def pick_device() -> torch.device:
+    """The fastest device at hand: cuda, else mps, else cpu."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def check_precision(precision: str) -> str:
+    """`precision` itself.
+
+    Raises:
+        ValueError: for another than "auto", "float32" or "bfloat16".
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
+    return precision
+
+
+@functools.cache
+def choose(device: torch.device) -> tuple[torch.dtype, str]:
+    """What "auto" computes in on a device, and why; asked once per process.
+
+    GPUs since Ampere and processors with AMX have units that multiply bfloat16 matrices. What a processor with vector
+    units alone gains isn't told by its name (measured: 1.9 times as fast on one, 0.5 to 0.8 on another), so there the
+    two are tried for a tenth of a second. Everything else computes in float32.
+    """
+    if device.type == "cuda":
+        if torch.cuda.get_device_capability(device) >= (8, 0):
+            return torch.bfloat16, "multiplies bfloat16 matrices in hardware"
+    elif device.type == "cpu" and _claims("_is_amx_tile_supported"):
+        return torch.bfloat16, "multiplies bfloat16 matrices in hardware"
+    elif device.type == "cpu" and _claims("_is_avx512_bf16_supported"):
+        gain = bfloat16_gain()
+        return (torch.bfloat16 if gain > 1.2 else torch.float32), f"tried: bfloat16 is {gain:.2g} times as fast here"
+    return torch.float32, "has no bfloat16 units"
+
+
+def _claims(question: str) -> bool:
+    return getattr(torch.cpu, question, lambda: False)()  # private to torch; without it float32 is always right
+
+
+def bfloat16_gain() -> float:
+    """How many times as fast a CPU trains a few layers like the course's own in bfloat16, each at its best of four."""
+    with torch.random.fork_rng(devices=[]):
+        layers = [nn.Conv2d(32, 32, 3, padding=1, device="cpu") for _ in range(2)]
+    net = nn.Sequential(layers[0], nn.GELU(), layers[1]).to(memory_format=torch.channels_last)
+    x = torch.ones(16, 32, 16, 16, device="cpu").contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    def seconds(mixed: bool) -> float:
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            began = time.perf_counter()
+            torch.autograd.grad(net(x).float().sum(), [x, *net.parameters()])
+            return time.perf_counter() - began
+
+    seconds(False), seconds(True)  # the first calls choose kernels
+    pairs = [(seconds(False), seconds(True)) for _ in range(4)]  # in turns, so that other work slows both
+    return min(pair[0] for pair in pairs) / min(pair[1] for pair in pairs)
+
+
+def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """The dtype in which a network shall compute, for precision "auto", "float32" or "bfloat16".
+
+    Raises:
+        ValueError: for another precision.
+    """
+    if check_precision(precision) == "auto":
+        return choose(device)[0]
+    return getattr(torch, precision)
+
+
+def describe(device: torch.device, precision: str = "auto") -> str:
+    """One line that says in what `tuned` and `train` compute on a device, and why."""
+    dtype = str(compute_dtype(device, precision)).removeprefix("torch.")
+    reason = choose(device)[1] if precision == "auto" else "as asked for"
+    how = ", the course's networks as CUDA graphs" if device.type == "cuda" and precision != "float32" else ""
+    return f"computing in {dtype} on {device} ({reason}){how}"
+
+
+class InPrecision(nn.Module):
+    """A network that computes in the dtype that `compute_dtype` chooses; results and gradients have the pictures' dtype."""
+
+    def __init__(self, net: Callable[..., Tensor], device: torch.device, precision: str = "auto") -> None:
+        super().__init__()
+        self.net, self.device_type, self.dtype = net, device.type, compute_dtype(device, precision)
+
+    def forward(self, x: Tensor, *args: Tensor | None) -> Tensor:
+        mixed = self.dtype != torch.float32
+        # CUDA graphs can't have autocast's cache; the course's networks use no weight twice, so nothing is lost.
+        with torch.autocast(self.device_type, self.dtype, enabled=mixed, cache_enabled=False):
+            return self.net(x, *args).to(x.dtype)
+
+
+class Tuned:
+    """A network as the device computes it fastest, for sampling: a Net, made by `tuned`."""
+
+    def __init__(self, net: nn.Module, device: torch.device, precision: str) -> None:
+        dtype = compute_dtype(device, precision)
+        predict = copy.deepcopy(InPrecision(net, device, precision)).eval().requires_grad_(False)
+        if dtype != torch.float32 or device.type == "cpu":  # what a GPU gains by it in float32 isn't measured
+            predict.to(memory_format=torch.channels_last)
+        for layer in predict.modules():
+            if dtype != torch.float32 and type(layer) in (nn.Conv2d, nn.ConvTranspose2d, nn.Linear):
+                layer.to(dtype)  # autocast would round these weights anew in every call; LastConv2d keeps its precision
+        self.wraps, self._predict = net, predict
+        self._replay = cuda_graphs.recorded(predict) if cuda_graphs.can_be_recorded(net, device) else predict
+
+    def __call__(self, *args: Tensor | None) -> Tensor:
+        return (self._predict if torch.is_grad_enabled() else self._replay)(*args)  # a replay leaves no gradient
+
+
+class Evaluated:
+    """A network itself, exactly as it is, but in eval mode for the call: a Net, made by `tuned`."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.wraps = net
+
+    def __call__(self, *args: Tensor | None) -> Tensor:
+        if not any(module.training for module in self.wraps.modules()):
+            return self.wraps(*args)
+        with evaluating(self.wraps):
+            return self.wraps(*args)
+
+
+def tuned(net: nn.Module, device: torch.device, precision: str = "auto") -> Tuned | Evaluated:
+    """The network as the device computes it fastest, for sampling: a wrapper Net -> Net.
+
+    A copy of what it is now, in eval mode, computes in the dtype that `compute_dtype` chooses, its weights in that dtype
+    and in the layout that fast convolution kernels read (channels-last), by which a CPU without bfloat16 gains, too. On
+    a CUDA device, a network of this course is replayed as a CUDA graph (see cuda_graphs.py). The off switch is
+    precision="float32": the network itself computes, in eval mode. torch.inference_mode gains nothing over the no_grad
+    of `walk`; torch.compile takes longer than a CPU samples.
+    """
+    dtype = compute_dtype(device, precision)
+    double = next(net.parameters(), torch.empty(0)).dtype == torch.float64  # who computes in float64 wants its digits
+    if precision == "float32" or double or (dtype == torch.float32 and device.type not in ("cpu", "cuda")):
+        return Evaluated(net)
+    return Tuned(net, device, precision)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device. A GPU takes it from pinned memory, so that the program needn't wait for the GPU."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def self_check() -> str:
+    """What this machine brings for the course, a line each. Lesson 00."""
+    device = pick_device()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    lines = {
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": f"{device} ({name})",
+        "precision": str(compute_dtype(device, "auto")).removeprefix("torch."),
+        "jupyterlab": _version("jupyterlab"),
+        "ipywidgets": _version("ipywidgets"),
+    }
+    return "\n".join(f"{key:10}  {value}" for key, value in lines.items())
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,198 @@
+"""A trained network with all that is needed to draw from it, in memory and on disk. Lesson 00 samples from one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_teach import nets
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.targets import EPS, Target, target_named
+from ddpm_teach.diffusion.types import Denoiser, carrying
+from ddpm_teach.storage import course_path, read_tensors, write_tensors
+
+NAMES = ("sprites", "mnist", "mnist32")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network, and what it was trained for: nothing that takes a Model can read it as something else.
+
+    Attributes:
+        net: with `image_shape` (c, h, w), as every network of this course has.
+        schedule: the one that it was trained with.
+        target: what it predicts: EPS, X0, V or FLOW, or the name of one.
+        classes: the names of its classes, in the order of the context vector.
+        card: how it was trained, as Markdown.
+
+    Raises:
+        TypeError: for a network without `image_shape`.
+        ValueError: for a schedule or target that the network wasn't trained for, as far as it knows.
+    """
+
+    net: nn.Module
+    schedule: Schedule
+    target: Target = EPS
+    classes: tuple[str, ...] = ()
+    card: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", target_named(self.target))
+        object.__setattr__(self, "classes", tuple(self.classes))
+        nets.image_shape(self.net)
+        self.schedule.check_net(self.net)
+        self.target.check_net(self.net)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(c, h, w) of the pictures."""
+        return nets.image_shape(self.net)
+
+    @property
+    def context_dim(self) -> int | None:
+        """The width of the contexts that the network takes; None if it takes none."""
+        return nets.context_dim(self.net)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(nets.unwrapped(self.net).parameters(), torch.empty(0)).device
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """The network read through its schedule."""
+        return self.target.reader(self.net, self.schedule)
+
+    def context(self, *names: str) -> Tensor:
+        """One-hot contexts (len(names), number of classes) of the classes with these names.
+
+        Raises:
+            ValueError: for an unknown class, or a network that takes no context.
+        """
+        if self.context_dim is None:
+            raise ValueError("context: this network takes none; leave it out, and it draws what it likes")
+        for name in names:
+            if name not in self.classes:
+                raise ValueError(f"class: unknown class {name!r}; known are {', '.join(self.classes)}")
+        return torch.eye(len(self.classes), device="cpu")[[self.classes.index(name) for name in names]]
+
+    def all_contexts(self, each: int = 1) -> Tensor | None:
+        """`each` contexts for every class, class by class; None if the network takes no context."""
+        return None if self.context_dim is None else self.context(*self.classes).repeat_interleave(each, 0)
+
+    def check_contexts(self, contexts: Tensor, n: int) -> None:
+        """Refuses contexts that the network doesn't take.
+
+        Raises:
+            TypeError: for what is no tensor.
+            ValueError: for another width, another number than 1 or n, or a network that takes none.
+        """
+        if self.context_dim is None:
+            raise ValueError("contexts: this network takes none; leave them out, and it draws what it likes")
+        if not isinstance(contexts, Tensor):
+            raise TypeError(f"contexts: expected a tensor, got {contexts!r}; use model.context({contexts!r})")
+        if contexts.ndim != 2 or contexts.shape[1] != self.context_dim or len(contexts) not in (1, n):
+            raise ValueError(
+                f"contexts: expected shape ({n}, {self.context_dim}) or (1, {self.context_dim}) for {n} pictures,"
+                f" got {tuple(contexts.shape)}; model.context(name) makes one"
+            )
+
+    def noise(self, n: int, rng: torch.Generator) -> Tensor:
+        """x_T: (n, c, h, w) normal noise, drawn on rng's device in float32, in the network's dtype and on its device."""
+        like = next((p for p in nets.unwrapped(self.net).parameters() if p.is_floating_point()), torch.empty(0))
+        return torch.randn(n, *self.image_shape, generator=rng, device=rng.device).to(like)
+
+    def tuned(self, precision: str = "auto") -> Model:
+        """The same model, its network computed as the device is fastest (see `hardware.precision.tuned`); of such a one itself.
+
+        What changes the network afterwards doesn't change the result, unless `precision` is "float32".
+        """
+        from ddpm_teach.hardware.precision import tuned
+
+        if self.net is not nets.unwrapped(self.net):
+            return self
+        return replace(self, net=carrying(tuned(self.net, self.device, precision), self.net))
+
+    def to(self, device: torch.device | str) -> Model:
+        """The same model on another device; the network itself is moved, as torch does it."""
+        return replace(self, net=self.net.to(device))
+
+
+def load_model(name: str | Path, device: torch.device | str = "cpu") -> Model:
+    """A trained model: weights that come with the course, by name, or a file's: weights, or a training run's checkpoint.
+
+    Args:
+        name: "sprites"; "mnist", digits of 28×28; "mnist32", digits by class, 32×32; or a path such as runs/mnist/last.pt.
+        device: where the network shall be.
+
+    Raises:
+        ValueError: for what is neither, or a damaged file.
+    """
+    if str(name) in NAMES:
+        card = course_path(f"data/weights/{name}.md").read_text(encoding="utf8")
+        return replace(load_weights(course_path(f"data/weights/{name}.safetensors")), card=card).to(device)
+    if not Path(name).is_file():
+        raise ValueError(f"weights: {str(name)!r} is neither a file nor one of {', '.join(NAMES)}")
+    _, meta = read_tensors(name, ("weights", "checkpoint"))
+    if "state" not in meta:
+        return load_weights(name).to(device)
+    from ddpm_teach.training.checkpoint import load_checkpoint
+
+    state = load_checkpoint(name, device=device)
+    return replace(state.model, card=f"{name}, {state.step} steps")
+
+
+load_pretrained = load_model  # its name in the first edition
+
+
+def save_weights(path: str | Path, model: Model, **meta: object) -> None:
+    """Writes a model in half precision: weights, configuration, classes, schedule and target (and what `meta` adds).
+
+    Raises:
+        ValueError: for weights that aren't finite in half precision, or a network that isn't one of this course.
+    """
+    net = nets.unwrapped(model.net)
+    tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
+    if not all(t.isfinite().all() for t in tensors.values()):
+        raise ValueError(f"net: has weights that aren't finite, or too large for half precision; {path} isn't written")
+    if not nets.is_known(net):
+        raise ValueError(f"net: expected a network of this course, got a {type(net).__name__}, which no file can build")
+    meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name}
+    write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(model.classes), **meta})
+
+
+def load_weights(path: str | Path) -> Model:
+    """The model in a file of `save_weights`: in float32, in eval mode, frozen.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it isn't a whole, undamaged file of `save_weights`.
+    """
+    net, meta = load_net(path)
+    schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64, device="cpu"))
+    target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
+    net.target = target.name
+    return Model(net, schedule, target, tuple(meta["classes"]))
+
+
+def save_net(path: str | Path, net: nn.Module, classes: Iterable[str]) -> None:
+    """Writes a network that isn't sampled from, a classifier, in half precision."""
+    tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
+    write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(classes)})
+
+
+def load_net(path: str | Path) -> tuple[nn.Module, dict]:
+    """The network in a weights file, in float32 and eval mode, frozen, and the file's metadata.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it isn't a whole, undamaged weights file.
+    """
+    tensors, meta = read_tensors(path, "weights")
+    net = nets.from_config(meta["net"])
+    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    return net.eval().requires_grad_(False), meta

@@ -1,0 +1,141 @@
+"""What a training run is, in one record: presets, the command line, run.json, checkpoints and `train` read the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ddpm_teach.checks import check_int, check_number
+from ddpm_teach.diffusion.schedule import SCHEDULES, Schedule
+from ddpm_teach.diffusion.targets import target_named
+from ddpm_teach.hardware.precision import check_precision
+
+
+def uniform_times(n: int, T: int, rng: torch.Generator) -> Tensor:
+    """(n,) times in 1…T, each drawn by itself: line 3 of DDPM's algorithm 1. Lesson 03."""
+    return torch.randint(1, T + 1, (n,), generator=rng, device="cpu")
+
+
+def stratified_times(n: int, T: int, rng: torch.Generator) -> Tensor:
+    """(n,) times, one from each of n equal parts of 1…T, in order: every time is as likely as with `uniform_times`.
+
+    A batch then never lacks a part of the times, so its loss jumps less from step to step (a stratified sample; Kingma
+    et al. 2021, "Variational diffusion models", call their kind a low-discrepancy sampler). Lesson 03.
+    """
+    places = torch.arange(n, dtype=torch.float64, device="cpu")
+    places += torch.rand(n, generator=rng, dtype=torch.float64, device="cpu")
+    return 1 + (places / n * T).long().clamp(max=T - 1)
+
+
+TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
+    "uniform": uniform_times,
+    "stratified": stratified_times,
+}
+
+
+def _option(default: Any, text: str) -> Any:
+    """A field that `ddpm-teach train` has an option for."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """All that is chosen for a training run. Frozen, and checked here and nowhere else.
+
+    Attributes:
+        data: a name for `data.load`, or a folder of pictures.
+        size: height and width to which named pictures are padded, and those of a folder scaled.
+        net: name and configuration of the network, as `nets.from_config` takes them; None for one of your own.
+        budget: which of a preset's plans this is: "cpu-minutes", "cpu-hour" or "gpu".
+        minutes: end after about so many minutes, whatever the step.
+        schedule: the name of a noise schedule.
+        others: as their help says.
+
+    Raises:
+        TypeError, ValueError: for a bad value, in one sentence that names the option.
+    """
+
+    data: str = ""
+    size: int | None = None
+    net: dict | None = field(default=None, repr=False)
+    budget: str | None = None
+    minutes: float | None = None
+    schedule: str = "linear"
+    steps: int = _option(10_000, "the step at which the run ends; may be moved when resuming")
+    batch_size: int = _option(64, "pictures in a step")
+    lr: float = _option(1e-3, "learning rate at the start; it falls linearly to 0 at the end")
+    ema_decay: float = _option(0.999, "decay of the weights' moving average, which draws")
+    seed: int = _option(0, "of the weights and of every step's random numbers")
+    save_every: int = _option(1000, "steps between two checkpoints")
+    precision: str = _option("auto", "auto, float32 or bfloat16")
+    target: str = _option("eps", "what the network predicts: eps, x0, v or flow")
+    times: str = _option("uniform", "uniform, or stratified: from 1…T cut into as many parts as pictures")
+    min_snr: float = _option(0.0, "weigh the loss by min-SNR with this γ, usually 5; 0: no weights")
+    context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "save_every"):
+            check_int(name, getattr(self, name), 1)
+        check_int("seed", self.seed, 0, 2**63 - 1)
+        for name, low, high in (
+            ("lr", 0, float("inf")),
+            ("ema_decay", 0, 1),
+            ("min_snr", 0, float("inf")),
+            ("context_dropout", 0, 1),
+        ):
+            check_number(name, getattr(self, name), low, high)
+        if self.minutes is not None and check_number("minutes", self.minutes, 0) == 0:
+            raise ValueError("minutes: expected a positive number, got 0")
+        if self.lr == 0:
+            raise ValueError("lr: expected a positive number, got 0; nothing would be learned")
+        if self.ema_decay == 1:
+            raise ValueError("ema_decay: expected less than 1, got 1; the average would keep the first weights for ever")
+        if self.size is not None:
+            check_int("size", self.size, 1)
+        for name, known in (("times", TIMES), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        target = target_named(self.target)
+        object.__setattr__(self, "target", target.name)
+        check_precision(self.precision)
+        if target.needs_signal and self.noise_schedule().last_with_signal < self.noise_schedule().T:
+            raise ValueError(
+                f"target: {target.name} can't be read where ᾱ_T = 0, as {self.schedule} has it; use x0, v or flow"
+            )
+
+    def noise_schedule(self) -> Schedule:
+        """The noise schedule with that name, T = 1000 or the network's own."""
+        return SCHEDULES[self.schedule](**({"T": T} if (T := (self.net or {}).get("config", {}).get("T")) else {}))
+
+    def lr_at(self, step: int) -> float:
+        """The learning rate of the step after `step` steps: it falls linearly to 0 at the end."""
+        return self.lr * max(0.0, 1 - step / self.steps)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON keeps it, all but what the checkpoint has elsewhere (the network)."""
+        return {option.name: getattr(self, option.name) for option in fields(self) if option.name != "net"}
+
+    @classmethod
+    def recorded(cls, record: Mapping[str, Any], net: dict | None) -> RunOptions:
+        """The inverse of `record`; what a record doesn't name has its default."""
+        known = {option.name for option in fields(cls)}
+        return cls(net=net, **{name: value for name, value in record.items() if name in known})
+
+
+CHOSEN = tuple(option.name for option in fields(RunOptions) if "help" in option.metadata)
+FIXED = ("data", "size", "budget", "schedule", "seed", "target")  # what resuming can't change
+
+
+def option_name(name: str) -> str:
+    """The command line's name of an option: min_snr → --min-snr."""
+    return f"--{name.replace('_', '-')}"
+
+
+def is_folder(data: str) -> bool:
+    """Whether `RunOptions.data` is a folder of pictures."""
+    return Path(data).is_absolute()

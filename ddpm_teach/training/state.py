@@ -1,0 +1,172 @@
+"""A training run as an object: the network, its moving average, the optimizer, and how far they are. Lesson 03."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import compress
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_teach import nets
+from ddpm_teach.checks import check_int
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.targets import TARGETS, Target
+from ddpm_teach.model import Model
+from ddpm_teach.training.options import RunOptions
+
+
+class MovingAverage(nn.Module):
+    """The average of a network's weights and buffers (EMA), with decay min(decay, (1 + n)/(10 + n)) at its n-th update.
+
+    With a constant 0.999 the random initial weights would still weigh 1 / e after a thousand steps. Lesson 03.
+
+    Attributes:
+        module: a network of its own, with the averages as its weights.
+        n_averaged: the number of updates.
+    """
+
+    n_averaged: Tensor
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.module, self.decay = copy.deepcopy(net), decay
+        self.register_buffer("n_averaged", torch.tensor(0, device="cpu"))  # read at every step: never on a GPU
+
+    def _apply(self, fn: object, recurse: bool = True) -> MovingAverage:
+        self.module._apply(fn)  # the counter stays where it is
+        return self
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        """Moves the averages towards the network's weights; the first update copies them."""
+        n = int(self.n_averaged)
+        weight = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0
+        averages, values = ([*one.parameters(), *one.buffers()] for one in (self.module, net))
+        floats = [average.is_floating_point() for average in averages]
+        torch._foreach_lerp_([*compress(averages, floats)], [*compress(values, floats)], weight)
+        counts = [not is_float for is_float in floats]  # of BatchNorm's batches: copied, not averaged
+        if any(counts):
+            torch._foreach_copy_([*compress(averages, counts)], [*compress(values, counts)])
+        self.n_averaged += 1
+
+
+@dataclass
+class TrainState:
+    """A run: what it is (`options`) and what moves. Every random choice of step k is drawn from (seed, k), so there is
+    no generator to save.
+
+    Attributes:
+        net: the network in training; its weights change at every step.
+        ema: its moving average, `ema.module`; this one draws.
+        classes: the names of the data set's classes.
+        data: the fingerprint of the data set, from the first step on (see `ImageSet.fingerprint`).
+        step: how many steps are done.
+    """
+
+    net: nn.Module
+    schedule: Schedule
+    options: RunOptions
+    optimizer: torch.optim.Optimizer
+    ema: MovingAverage
+    classes: tuple[str, ...] = ()
+    data: str = ""
+    step: int = 0
+
+    @classmethod
+    def create(
+        cls, net: nn.Module, schedule: Schedule, options: RunOptions | None = None, classes: Iterable[str] = ()
+    ) -> TrainState:
+        """A new run: Adam, a learning rate that falls linearly to 0 at the last step, EMA with warm-up.
+
+        Args:
+            net: of this course, or your own with `image_shape`; it learns what it predicts as `net.target`.
+            classes: the names of the data set's classes.
+
+        Raises:
+            TypeError: for a network without `image_shape`, or options that aren't RunOptions.
+            ValueError: for a network of another T, or one whose weights are all frozen.
+        """
+        options = RunOptions() if options is None else options
+        if not isinstance(options, RunOptions):
+            raise TypeError(f"options: expected RunOptions(steps=…, lr=…), got {options!r}")
+        nets.image_shape(net)
+        schedule.check_net(net)
+        if not any(weight.requires_grad for weight in net.parameters()):
+            raise ValueError(
+                "net: has no trainable weight (weights that are loaded are frozen); net.requires_grad_(True) thaws them"
+            )
+        inside = nets.unwrapped(net)
+        inside.target = options.target
+        net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
+        fused = next(net.parameters()).device.type in ("cpu", "cuda")
+        optimizer = torch.optim.Adam(net.parameters(), lr=options.lr, fused=fused)
+        return cls(net, schedule, options, optimizer, MovingAverage(inside, options.ema_decay), tuple(classes))
+
+    @property
+    def target(self) -> Target:
+        """What the network predicts."""
+        return TARGETS[self.options.target]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.net.parameters()).device
+
+    @property
+    def model(self) -> Model:
+        """The averaged network as a Model: what draws. It changes as training goes on."""
+        return Model(self.ema.module, self.schedule, self.target, self.classes)
+
+    def update(self) -> float:
+        """A step of the optimizer with the gradients at hand, then of the average; the learning rate that was used."""
+        lr = self.options.lr_at(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        self.ema.update(nets.unwrapped(self.net))
+        self.step += 1
+        return lr
+
+    def end_at(self, steps: int, lr: float | None = None) -> None:
+        """Moves the end of the run (and changes lr). The learning rate is lr · (1 - step / steps) from here on.
+
+        Raises:
+            ValueError: if the run is past that step.
+        """
+        if check_int("steps", steps, 1) < self.step:
+            raise ValueError(f"steps: the run has done {self.step} already, so it can't end at {steps}; give more")
+        self.options = replace(self.options, steps=steps, lr=self.options.lr if lr is None else lr)
+
+    def to(self, device: torch.device | str) -> TrainState:
+        """Moves all of the run to a device, in place; itself."""
+        self.net.to(device)
+        self.ema.module.to(device)
+        for parameter, moments in self.optimizer.state.items():  # the fused kernel wants them in the parameter's layout
+            for name, value in moments.items():
+                if value.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter).copy_(value)
+                else:
+                    moments[name] = value.to(parameter.device if self.device.type == "cuda" else "cpu")
+        for group in self.optimizer.param_groups:
+            group["fused"] = self.device.type in ("cpu", "cuda")
+        return self
+
+    def state_dict(self) -> dict:
+        """What moves: weights, moments and averages."""
+        net = nets.unwrapped(self.net)
+        return {"net": net.state_dict(), "ema": self.ema.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """The inverse of `state_dict`."""
+        nets.unwrapped(self.net).load_state_dict(state["net"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.to(self.device)
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The source of all random choices of one step of one run, the same on every machine."""
+    return torch.Generator("cpu").manual_seed((seed * 1_000_003 + step) % 2**63)
