@@ -1,87 +1,68 @@
-"""ddpm_teach: the companion package of a course on diffusion models. Every equation of the course is one line here."""
+"""ddpm_teach: the companion package of a course on diffusion models. Every equation of the course is one line here.
 
-from ddpm_teach.bound import (
-    Bound,
-    bound_moves,
-    move_variance,
-    posterior_log_variance,
-    variational_bound,
-    variational_weights,
-)
-from ddpm_teach.data import ImageSet, from_folder, load
-from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0, projected, thresholded
-from ddpm_teach.devices import pick_device
-from ddpm_teach.forward import add_noise, forward_step, noise_from, picture_from, posterior, velocity
-from ddpm_teach.guidance import gradient, guided, inpainting, score_corrected
-from ddpm_teach.kinds import Denoiser, Estimate, Frame, Gaussian, Net, Step
-from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet, summary
-from ddpm_teach.noise import draw_noise, dropped_out, repeated
-from ddpm_teach.sampling import ddim_inversion, ddim_step, ddpm_step, every, heun_step, sample, walk
-from ddpm_teach.schedule import Schedule, cosine, from_betas, linear, scaled_linear, sqrt_beta, zero_terminal_snr
-from ddpm_teach.times import ldm_quad, ldm_uniform, leading, quadratic, trailing
-from ddpm_teach.weights import Pretrained, load_pretrained
+Everything public can be imported from here; each name is loaded from its home when it is first used, so that
+`import ddpm_teach` costs nothing by itself.
+"""
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "AttentionUNet",
-    "Bound",
-    "ContextUNet",
-    "Denoiser",
-    "Estimate",
-    "Frame",
-    "Gaussian",
-    "ImageSet",
-    "LayerNormUNet",
-    "Net",
-    "Pretrained",
-    "Schedule",
-    "Step",
-    "add_noise",
-    "bound_moves",
-    "clipped",
-    "cosine",
-    "ddim_inversion",
-    "ddim_step",
-    "ddpm_step",
-    "draw_noise",
-    "dropped_out",
-    "every",
-    "forward_step",
-    "from_betas",
-    "from_eps",
-    "from_folder",
-    "from_v",
-    "from_x0",
-    "gradient",
-    "guided",
-    "heun_step",
-    "inpainting",
-    "ldm_quad",
-    "ldm_uniform",
-    "leading",
-    "linear",
-    "load",
-    "load_pretrained",
-    "move_variance",
-    "noise_from",
-    "pick_device",
-    "picture_from",
-    "posterior",
-    "posterior_log_variance",
-    "projected",
-    "quadratic",
-    "repeated",
-    "sample",
-    "scaled_linear",
-    "score_corrected",
-    "sqrt_beta",
-    "summary",
-    "thresholded",
-    "trailing",
-    "variational_bound",
-    "variational_weights",
-    "velocity",
-    "walk",
-    "zero_terminal_snr",
-]
+from ddpm_teach.course import first_edition
+
+__version__ = "0.2.0"
+
+_HOMES = {  # module: the public names that live there
+    "diffusion.types": "Denoiser Estimate Frame Gaussian Net Step",
+    "diffusion.schedule": "SCHEDULES Schedule cosine from_betas linear scaled_linear sqrt_beta straight zero_terminal_snr",
+    "diffusion.forward": "add_noise forward_step noise_from picture_from posterior velocity",
+    "diffusion.targets": (
+        "EPS FLOW TARGETS Target V X0 clipped from_eps from_flow from_v from_x0 projected snr_weight thresholded"
+    ),
+    "diffusion.guidance": "gradient guided inpainting score_corrected",
+    "diffusion.noise": "draw_noise dropped_out repeated",
+    "diffusion.times": "ldm_quad ldm_uniform leading quadratic trailing",
+    "diffusion.steps": "ddim_inversion ddim_step ddpm_step heun_step",
+    "diffusion.sampling": "Sampler every sample walk",
+    "diffusion.bound": (
+        "Bound bound_moves move_variance posterior_log_variance variational_bound variational_weights"
+    ),
+    "nets": "AttentionUNet Classifier ContextUNet LayerNormUNet summary",
+    "nets.blocks": "sinusoids",
+    "model": "Model load_model load_pretrained load_weights save_weights",
+    "data.images": "ImageSet",
+    "data.sets": "load",
+    "data.folder": "from_folder",
+    "hardware.precision": "pick_device self_check",
+    "training.options": "RunOptions stratified_times uniform_times",
+    "training.state": "TrainState step_generator",
+    "training.checkpoint": "load_checkpoint save_checkpoint",
+    "training.loop": "TrainLog diffusion_loss train validation_loss",
+    "training.presets": "preset",
+    "evaluation.metrics": (
+        "Measured Moments class_accuracy diversity frechet frechet_distance in_parts load_classifier nearest"
+    ),
+    "evaluation.evaluate": "evaluate",
+    "storage": "course_path",
+}
+_ROOMS = {"exercises": "course.exercises", "interop": "interop", "show": "show"}  # modules that lessons name
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted([*_HOME_OF, *_ROOMS])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        value = import_module(f"{__name__}.{_ROOMS[name]}")
+    elif name in _HOME_OF:
+        value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    else:
+        raise first_edition.missing(__name__, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
+
+
+first_edition.install()

@@ -1,6 +1,6 @@
 """Our networks inside diffusers: a scheduler, a network and a pipeline of its kinds. Lesson 09.
 
-    pipeline = to_pipeline(load_pretrained("sprites"))
+    pipeline = to_pipeline(load_model("sprites"))
     pipeline.save_pretrained("sprites-diffusers")                  # diffusers' folder format
     pictures = CoursePipeline.from_pretrained("sprites-diffusers")(context=…, num_inference_steps=50).images
 
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from ddpm_teach import nets
-from ddpm_teach.guidance import guided
-from ddpm_teach.schedule import Schedule
-from ddpm_teach.weights import Pretrained
+from ddpm_teach.diffusion.guidance import guided
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.targets import Target
+from ddpm_teach.model import Model
 
 try:
     from diffusers import ConfigMixin, DDIMScheduler, DiffusionPipeline, ModelMixin
@@ -37,7 +38,7 @@ class CourseUNet(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, description: dict, classes: list[str]) -> None:
         super().__init__()
-        self.net = nets.build(description)
+        self.net = nets.from_config(description)
 
     def forward(self, sample: Tensor, timestep: Tensor | int, context: Tensor | None = None) -> Tensor:
         t = torch.as_tensor(timestep, device=sample.device).long().expand(len(sample)) + 1
@@ -71,8 +72,11 @@ class CoursePipeline(DiffusionPipeline):
         """As many pictures as `noise` has, which is x_T; without it as many as there are contexts, or `batch_size`."""
         if noise is None:
             count = batch_size if context is None else len(context)
-            noise = torch.randn(count, *self.unet.net.image_shape, generator=generator)
-        x = noise.to(self.unet.device)
+            device = "cpu" if generator is None else generator.device
+            noise = torch.randn(count, *self.unet.net.image_shape, generator=generator, device=device)
+        x = noise.to(self.unet.device, self.unet.dtype)
+        if context is None and guidance_scale != 1:
+            raise ValueError(f"guidance_scale: {guidance_scale} needs a context to guide towards; pass context=…")
         net = self.unet.net if context is None else guided(self.unet.net, context.to(x), guidance_scale)
         self.scheduler.set_timesteps(num_inference_steps)
         for timestep in self.progress_bar(self.scheduler.timesteps):
@@ -85,28 +89,39 @@ class CoursePipeline(DiffusionPipeline):
         return Images(x)
 
 
-def to_scheduler(schedule: Schedule) -> DDIMScheduler:
+PREDICTIONS = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}  # our targets in diffusers' words
+
+
+def to_scheduler(schedule: Schedule, target: Target) -> DDIMScheduler:
     """The same β in diffusers' DDIM, with trailing times and clipping: equal to ours where `steps` divides T.
 
     diffusers keeps β in float32: after 50 steps pictures are 1e-6 apart in the mean, a few pixels up to 2e-4.
+
+    Raises:
+        ValueError: for a target that diffusers' DDIM can't read.
     """
+    if target.name not in PREDICTIONS:
+        known = ", ".join(PREDICTIONS)
+        raise ValueError(f"model: expected a network for {known}, got one for {target.name}; diffusers' DDIM has no other")
     return DDIMScheduler(
         num_train_timesteps=schedule.T,
         trained_betas=schedule.beta[1:].tolist(),
         clip_sample=True,
         set_alpha_to_one=True,  # the last move ends at ᾱ_0 = 1
         timestep_spacing="trailing",
+        prediction_type=PREDICTIONS[target.name],
     )
 
 
-def to_pipeline(model: Pretrained) -> CoursePipeline:
+def to_pipeline(model: Model) -> CoursePipeline:
     """A model of ours as a diffusers pipeline; the network is copied.
 
     Raises:
-        ValueError: for a network that doesn't predict the noise.
+        ValueError: for a target that diffusers' DDIM can't read, or a network of your own.
     """
-    if model.target != "eps":
-        raise ValueError(f"model: expected a network that predicts the noise, got one for {model.target!r}")
+    scheduler = to_scheduler(model.schedule, model.target)
+    if not nets.is_known(model.net):
+        raise ValueError(f"model: expected a network of this course, got a {type(model.net).__name__}")
     unet = CourseUNet(description=nets.describe(model.net), classes=list(model.classes))
-    unet.net.load_state_dict(model.net.state_dict())
-    return CoursePipeline(unet.eval(), to_scheduler(model.schedule))
+    unet.net.load_state_dict(nets.unwrapped(model.net).state_dict())
+    return CoursePipeline(unet.eval(), scheduler)

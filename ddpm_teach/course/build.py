@@ -9,8 +9,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from ddpm_teach import exercises
-from ddpm_teach.files import write_bytes
+from ddpm_teach.course import exercises
+from ddpm_teach.storage import write_bytes
 
 MARKER = re.compile(r"<!-- (exercise|folded) (\d\d\.\d) -->")
 

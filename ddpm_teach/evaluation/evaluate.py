@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_teach import data
 from ddpm_teach.checks import check_int
-from ddpm_teach.data import ImageSet
-from ddpm_teach.metrics import CLASSIFIERS, Measured, Moments, classifier_path, frechet, in_parts
+from ddpm_teach.data.images import ImageSet
+from ddpm_teach.data.sets import load
+from ddpm_teach.diffusion.sampling import Sampler
+from ddpm_teach.evaluation.metrics import CLASSIFIERS, Measured, Moments, classifier_path, frechet, in_parts
+from ddpm_teach.model import Model, load_net
 from ddpm_teach.nets import Classifier
-from ddpm_teach.samplers import Recipe
-from ddpm_teach.weights import Pretrained, load_weights
 
 PARTS = 10  # whose differences tell the standard error
 
@@ -47,64 +49,76 @@ class Evaluation(NamedTuple):
     seconds: float
 
 
-def judge_of(model: Pretrained) -> Judge:
+def judge_of(model: Model) -> Judge:
     """The judge for a model, by its classes and the shape of its pictures.
 
     Raises:
         ValueError: where the course has none.
     """
     for name in CLASSIFIERS:
-        classifier, meta = load_weights(classifier_path(name))
-        padding = model.net.image_shape[1] - classifier.image_shape[1]
-        like = model.net.image_shape[0] == classifier.image_shape[0] and padding >= 0 and padding % 2 == 0
+        classifier, meta = load_net(classifier_path(name))
+        padding = model.image_shape[1] - classifier.image_shape[1]
+        like = model.image_shape[0] == classifier.image_shape[0] and padding >= 0 and padding % 2 == 0
         if like and model.classes == tuple(meta["classes"]):
             return Judge(name, classifier)
-    shape, classes = tuple(model.net.image_shape), ", ".join(model.classes)
+    shape, classes = tuple(model.image_shape), ", ".join(model.classes)
     raise ValueError(
         f"weights: no classifier for pictures {shape} of {classes}; there is one for {' and '.join(CLASSIFIERS)}"
     )
 
 
 def evaluate(
-    model: Pretrained, recipe: Recipe, n: int = 2000, seed: int = 0, size: int = 200, root: str | Path | None = None
+    model: Model, sampler: Sampler, n: int = 2000, seed: int = 0, size: int = 200, root: str | Path | None = None
 ) -> Evaluation:
     """Samples n pictures, as many of each class, and judges them. No more than `size` of them are in memory at once.
 
     Args:
         n: at least 10, in PARTS equal parts, whose differences tell the error; rounded down to such a number.
-        seed: of part 0; the others follow.
+        seed: no two seeds share a picture.
         size: pictures that are sampled at a time.
         root: where the data set is, as for `data.load`.
 
     Raises:
-        ValueError: if the course has no classifier for the model, or its network makes numbers that aren't finite.
+        ValueError: if the course has no classifier for the model.
+        FloatingPointError: if its network makes numbers that aren't finite.
     """
     each = check_int("n", n, PARTS) // PARTS
     check_int("size", size, 1)
+    check_int("seed", seed, 0, 2**63 - 1)
     judge = judge_of(model)
-    train, test = (data.load(judge.dataset, split, root=root) for split in ("train", "test"))
+    train, test = (load(judge.dataset, split, root=root) for split in ("train", "test"))
     reference = _moments(judge, test, torch.arange(len(test)))
-    asked = model.net.config.get("context_dim") is not None
+    model = model.tuned(sampler.precision)  # once, for all chunks
     moments, right, seconds = [], 0, 0.0
     for part in range(PARTS):
         chunks = []
-        for i, labels in enumerate((torch.arange(each) % len(model.classes)).split(size)):
+        for labels, part_seed in _chunks(model, each, size, seed, part):
             start = time.perf_counter()
-            contexts = torch.eye(len(model.classes))[labels] if asked else None
-            *_, last = recipe.frames(model, len(labels), contexts, seed=seed + part + PARTS * i)
+            contexts = None if model.context_dim is None else torch.eye(len(model.classes), device="cpu")[labels]
+            *_, last = sampler.frames(model, len(labels), contexts, part_seed)
             x = judge.crop(last.x)
             seconds += time.perf_counter() - start
-            if not x.isfinite().all():
-                raise ValueError("weights: the network makes numbers that aren't finite; was it trained?")
             features = in_parts(judge.classifier.features, x)
             right += (in_parts(judge.classifier.head, features).argmax(1) == labels).sum().item()
             chunks.append(Moments.of(features))
         moments.append(reduce(Moments.__add__, chunks))
     count, share = each * PARTS, right / (each * PARTS)
-    accuracy = Measured(share, math.sqrt(share * (1 - share) / count)) if asked else None
+    accuracy = Measured(share, math.sqrt(share * (1 - share) / count)) if model.context_dim is not None else None
     return Evaluation(
         count, frechet(moments, reference), _floor(judge, train, each, reference), accuracy, seconds / count
     )
+
+
+def _chunks(model: Model, each: int, size: int, seed: int, part: int) -> Iterator[tuple[Tensor, int]]:
+    """The labels of a part in chunks, the classes in turn also from part to part, and a seed for each chunk."""
+    labels = (torch.arange(each, device="cpu") + part * each) % max(1, len(model.classes))
+    for i, chunk in enumerate(labels.split(size)):
+        yield chunk, chunk_seed(seed, part, i)
+
+
+def chunk_seed(seed: int, part: int, i: int) -> int:
+    """A seed mixed from all three numbers, so that neighbouring seeds, parts and chunks have nothing in common."""
+    return int(np.random.SeedSequence((seed, part, i)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _moments(judge: Judge, images: ImageSet, index: Tensor) -> Moments:
@@ -117,7 +131,7 @@ def _moments(judge: Judge, images: ImageSet, index: Tensor) -> Moments:
 
 def _floor(judge: Judge, train: ImageSet, each: int, reference: Moments) -> Measured:
     """Training pictures in the samples' place: as many of each class, or all that there are, in as many parts."""
-    order, classes = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)), len(train.classes)
+    order, classes = torch.randperm(len(train), generator=torch.Generator("cpu").manual_seed(0), device="cpu"), len(train.classes)
     of_class = [order[train.labels[order] == k] for k in range(classes)]
     counts = [min(len(range(k, each, classes)), len(of_class[k]) // PARTS) for k in range(classes)]
     parts = [

@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddpm_teach.checks import check_int
+from ddpm_teach.model import load_net
 from ddpm_teach.nets import Classifier
-from ddpm_teach.paths import course_path
-from ddpm_teach.weights import load_weights
+from ddpm_teach.storage import course_path
 
 CLASSIFIERS = ("sprites", "mnist")
 
@@ -91,7 +91,7 @@ def load_classifier(name: str) -> Classifier:
     Raises:
         ValueError: for another name, or a damaged file.
     """
-    return load_weights(classifier_path(name))[0]
+    return load_net(classifier_path(name))[0]
 
 
 def classifier_path(name: str) -> Path:
@@ -119,8 +119,14 @@ def diversity(values: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) -> floa
     Args:
         values: pictures (n, c, h, w), or their features (n, d), at least two of each class.
         labels: (n,) the mean over the classes is returned.
+
+    Raises:
+        ValueError: for a class with fewer than two.
     """
-    apart = [torch.pdist(values[labels == k].flatten(1)).mean() for k in labels.unique()]
+    classes, counts = labels.unique(return_counts=True)
+    if len(labels) == 0 or counts.min() < 2:
+        raise ValueError(f"labels: expected at least two of each class, got {counts.tolist()}; leave such classes out")
+    apart = [torch.pdist(values[labels == k].flatten(1)).mean() for k in classes]
     return torch.stack(apart).mean().item() / math.sqrt(values[0].numel())
 
 

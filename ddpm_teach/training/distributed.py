@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ddpm_teach.hardware.precision import compute_dtype
+
 
 class Processes:
     """The processes that train together. `Processes()` is one alone; `Processes.launched()` those that a launcher made.
@@ -32,6 +34,7 @@ class Processes:
         self.accelerator = accelerator
         self.rank = accelerator.process_index if accelerator else 0
         self.count = accelerator.num_processes if accelerator else 1
+        self._wrapped: dict[int, tuple[nn.Module, nn.Module]] = {}  # the accelerator keeps each wrapper alive, so: one
 
     @classmethod
     def launched(cls) -> Processes:
@@ -51,7 +54,17 @@ class Processes:
 
     def wrapped(self, net: nn.Module) -> nn.Module:
         """The network whose backward pass averages the gradients over all processes."""
-        return self.accelerator.prepare_model(net) if self.accelerator else net
+        if self.accelerator is None:
+            return net
+        if id(net) not in self._wrapped:
+            self._wrapped[id(net)] = net, self.accelerator.prepare_model(net)
+        return self._wrapped[id(net)][1]
+
+    def precision(self, precision: str, device: torch.device) -> str:
+        """The precision that all processes compute in: "auto" may be decided by a trial, and is rank 0's to decide."""
+        if self.accelerator is None or precision != "auto":
+            return precision
+        return "bfloat16" if self.first(compute_dtype(device, precision) == torch.bfloat16) else "float32"
 
     def share(self, batch: Tensor) -> Tensor:
         """This process's part of a batch: (b, …) → (b / count, …)."""
@@ -75,7 +88,7 @@ class Processes:
         return int(self.accelerator.reduce(mine, "sum"))
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """Returns when all processes have called it."""
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
 

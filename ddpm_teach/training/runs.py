@@ -1,103 +1,151 @@
-"""A training run in a folder, and drawing from what it left there: the work behind `ddpm-teach train` and `sample`."""
+"""A training run in a folder: the work behind `ddpm-teach train`."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import itertools
 import json
 import math
-import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ddpm_teach import pictures, weights
-from ddpm_teach.data import ImageSet
-from ddpm_teach.files import sweep, write_bytes
-from ddpm_teach.presets import Preset
-from ddpm_teach.processes import ALONE, Processes
-from ddpm_teach.samplers import Recipe
-from ddpm_teach.schedule import linear
-from ddpm_teach.training import (
-    TIMES,
-    TrainLog,
-    TrainState,
-    load_checkpoint,
-    save_checkpoint,
-    train,
-    validation_loss,
-)
+from ddpm_teach.data.images import ImageSet
+from ddpm_teach.diffusion.sampling import Sampler
+from ddpm_teach.model import Model
+from ddpm_teach.show.pictures import save_png
+from ddpm_teach.storage import sweep, write_bytes
+from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
+from ddpm_teach.training.distributed import ALONE, Processes
+from ddpm_teach.training.loop import TrainLog, check_training, train, validation_loss
+from ddpm_teach.training.options import CHOSEN, FIXED, RunOptions, is_folder, option_name
+from ddpm_teach.training.presets import build_net, load_data
+from ddpm_teach.training.signals import signals_noted
+from ddpm_teach.training.state import TrainState
 
-KEPT = tuple(option.name for option in fields(Preset) if "help" in option.metadata)
 LOG_EVERY = 20  # steps; reading a loss waits for the device, so it isn't done at every step
 
 
-def train_preset(
-    preset: Preset,
+def train_run(
+    options: RunOptions,
     folder: Path,
     *,
     device: torch.device,
-    given: Mapping[str, Any] = MappingProxyType({}),
-    minutes: float | None = None,
+    changes: Mapping[str, Any] = MappingProxyType({}),
     resume: bool = False,
     processes: Processes = ALONE,
 ) -> TrainState:
-    """Trains a preset with a progress bar and keeps in `folder`: last.pt and the checkpoint before it, previous.pt;
-    best.pt, with the least loss on held-out pictures (best.json); losses.csv (step, mean loss, rate); a page of samples
-    at every checkpoint; and run.json, the options.
+    """Trains with a progress bar and keeps in `folder`: last.pt and the checkpoint before it, previous.pt; best.pt, with
+    the least loss on held-out pictures (best.json); losses.csv (step, mean loss, rate); a page of samples at every
+    checkpoint; and run.json, the options.
 
     Args:
-        given: options that replace the preset's. On resuming, those that aren't given are the interrupted run's own.
-        minutes: train for about so long. The number of steps is what this machine does in that time, measured over
+        options: of a new run. With `minutes` the number of steps is what this machine does in that time, measured over
             the first few and fixed then, since the rate's decay depends on it. The run ends after it in any case.
+        changes: what was asked for by name: of a new run already in `options`; on resuming it changes the record of the
+            interrupted run, which holds for all else.
         resume: go on from the newest good checkpoint in the folder.
         processes: those that train together; the one of rank 0 writes.
 
     Raises:
-        ValueError: for a folder that has a run already (without `resume`), a bad option, or a bad checkpoint.
+        ValueError: for a folder that has a run already (without `resume`), a bad option, one that resuming can't
+            change, or a bad checkpoint.
         FileNotFoundError: if there is no data.
-        FloatingPointError: if the loss is no finite number any more; what was saved stays as it was.
+        FloatingPointError: if a loss is no finite number any more; what was saved stays as it was.
         MemoryError: if a step doesn't fit into the device's memory; says which batch size does.
         OSError: if a checkpoint can't be written; the one before it stays.
     """
     checkpoint = folder / "last.pt"
     if checkpoint.exists() and not resume:
         raise ValueError(f"--out: {checkpoint} exists already; add --resume to go on with it, or choose another folder")
-    preset = replace(preset, **(_kept_options(folder) if resume else {}) | dict(given))
-    ends = time.monotonic() + 60 * minutes if minutes else float("inf")
-    images, held_out = (part.to(device) for part in preset.load())
-    net = preset.build().to(device)
-    how = {name: getattr(preset, name) for name in ("batch_size", "precision", "target")}
-    how |= {"times": TIMES[preset.times], "min_snr": preset.min_snr or None, "processes": processes}
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out: {folder} is a file; choose another folder")
+    saved = load_newest(folder, processes) if resume else None
+    if saved:
+        options = resumed_options(_completed(saved.options, options, folder), folder, changes)
+    ends = time.monotonic() + 60 * options.minutes if options.minutes else math.inf
+    images, held_out = (part.to(device) for part in load_data(options))
+    if saved:
+        state = saved.to(device)
+        state.options = options
+        state.end_at(options.steps)
+        if state.step == options.steps:
+            return state
+        check_training(state, images, processes)
+    failed = None
     try:
-        if minutes and not resume:
-            steps = max(1, int((ends - time.monotonic()) / _seconds_per_step(net, images, **how)))
-            preset = replace(preset, steps=processes.first(steps))
-        run = {name: getattr(preset, name) for name in ("steps", "lr", "seed", "target")}
-        state = TrainState.create(net, linear(), classes=images.classes, **run)
-        if resume:
-            _resume(folder, state, processes)
-            state.end_at(given.get("steps", state.steps), given.get("lr"))
-        stream = train(state, images, **how)  # looks at its arguments now, before there is anything to save
-        try:
-            if processes.rank == 0:
-                sweep(folder)
-                options = {name: getattr(preset, name) for name in KEPT}
-                print("with", " ".join(f"--{name.replace('_', '-')} {value}" for name, value in options.items()))
-                write_bytes(folder / "run.json", json.dumps(options, indent=1).encode())
-            return _to_the_end(state, stream, held_out, folder, preset, ends, processes)
-        except OSError as error:
-            raise OSError(_unwritable(error, folder)) from None
-    except torch.OutOfMemoryError:
-        raise MemoryError(_too_large(net, images, preset, device)) from None
+        if not saved:
+            state = _begin(options, images, device, processes, ends)
+        stream = train(state, images, processes)  # looks at all now, before there is anything to save
+        if processes.rank == 0:
+            _write_record(folder, state)
+        return _to_the_end(state, stream, held_out, folder, ends, processes)
+    except OSError as error:
+        raise OSError(_unwritable(error, folder)) from None
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        failed = options.batch_size
+    # Here, and not in the except block, whose traceback holds the failed step's tensors.
+    state = stream = None
+    raise MemoryError(_too_large(options, images, failed, device))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on a GPU or on the CPU (there torch raises a plain RuntimeError)."""
+    signs = ("not enough memory", "can't allocate memory", "Cannot allocate memory", "invalid buffer size")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in signs)
+
+
+def resumed_options(recorded: RunOptions, folder: Path, changes: Mapping[str, Any]) -> RunOptions:
+    """The interrupted run's options with what may be changed.
+
+    Raises:
+        ValueError: for a change of what resuming can't change; the same value again is no change.
+    """
+    for name in FIXED:
+        if name not in changes or changes[name] == (was := getattr(recorded, name)):
+            continue
+        if name == "data" and is_folder(was) and is_folder(changes[name]):
+            continue  # a folder may have been moved: what is in it is compared
+        raise ValueError(
+            f"{'preset or --images' if name == 'data' else option_name(name)}: the run in {folder} was made with {was},"
+            f" and --resume can't change that to {changes[name]}; leave it out, or begin another run with --out"
+        )
+    return replace(recorded, **changes)
+
+
+def _completed(saved: RunOptions, options: RunOptions, folder: Path) -> RunOptions:
+    """The options of a checkpoint of the first edition, which kept only some: run.json and the preset have the rest."""
+    if saved.data:
+        return saved
+    path = folder / "run.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    rest = {name: record[name] for name in CHOSEN if name in record}
+    kept = {name: getattr(saved, name) for name in ("net", "steps", "lr", "ema_decay", "seed", "target")}
+    return replace(options, **{**rest, **kept})
+
+
+def _begin(
+    options: RunOptions, images: ImageSet, device: torch.device, processes: Processes, ends: float
+) -> TrainState:
+    if options.minutes:
+        pace = _seconds_per_step(options, images, device, processes)
+        options = replace(options, steps=processes.first(max(1, int((ends - time.monotonic()) / pace))))
+    net = build_net(options).to(device)
+    return TrainState.create(net, options.noise_schedule(), options, images.classes)
+
+
+def _write_record(folder: Path, state: TrainState) -> None:
+    sweep(folder)
+    record = state.options.record()
+    print("with", " ".join(f"{option_name(name)} {record[name]}" for name in CHOSEN))
+    write_bytes(folder / "run.json", json.dumps(record, indent=1).encode())
 
 
 def _to_the_end(
@@ -105,110 +153,108 @@ def _to_the_end(
     stream: Iterator[TrainLog],
     held_out: ImageSet,
     folder: Path,
-    preset: Preset,
     ends: float,
     processes: Processes,
 ) -> TrainState:
     """Drains the stream: bar, log, checkpoints."""
-    losses, least = [], _best_loss(folder)
-    bar = tqdm(total=state.steps, initial=state.step, unit="step", desc=folder.name, disable=processes.rank > 0)
-    with bar, _signals_noted() as stopped:
+    losses, least, options = [], _best_loss(folder), state.options
+    bar = tqdm(total=options.steps, initial=state.step, unit="step", desc=folder.name, disable=processes.rank > 0)
+    with bar, signals_noted() as stopped:
         for log in stream:
             losses.append(log.loss)
             bar.update()
-            ending = processes.any(bool(stopped) or log.step == state.steps or time.monotonic() > ends)
-            saving = log.step % preset.save_every == 0 or ending
+            ending = processes.any(bool(stopped) or log.step == options.steps or time.monotonic() > ends)
+            saving = log.step % options.save_every == 0 or ending
             if log.step % LOG_EVERY == 0 or saving:
                 loss = torch.stack(losses).mean().item()
                 losses.clear()
                 if not math.isfinite(loss):
-                    raise FloatingPointError(_diverged(log, folder / "last.pt"))
+                    raise FloatingPointError(_diverged("the loss", log, folder / "last.pt"))
                 if processes.rank == 0:
                     _append(folder / "losses.csv", (log.step, f"{loss:.6f}", f"{log.lr:.6g}"))
-                    pace = (bar.format_dict["rate"] or 0) * preset.batch_size
+                    pace = (bar.format_dict["rate"] or 0) * options.batch_size
                     bar.set_postfix_str(f"loss {loss:.4f}, {pace:.0f} images/s")
             if saving and processes.rank == 0:
-                least = _save(state, folder, held_out, least)
+                least = _save(state, log, folder, held_out, least)
             if ending:
                 break
     processes.wait()
     if processes.rank == 0:
-        rest = "" if state.step == state.steps else "; add --resume to go on"
-        found = f"least loss on held-out pictures {least:.4f}"
-        print(f"{folder / 'last.pt'}: {state.step} of {state.steps} steps{rest}; {found}")
+        rest = "" if state.step == options.steps else "; add --resume to go on"
+        best = f"least loss on held-out pictures {least:.4f}"
+        print(f"{folder / 'last.pt'}: {state.step} of {options.steps} steps{rest}; {best}")
     if stopped:
         raise KeyboardInterrupt
     return state
 
 
-def _save(state: TrainState, folder: Path, held_out: ImageSet, least: float) -> float:
+def _save(state: TrainState, log: TrainLog, folder: Path, held_out: ImageSet, least: float) -> float:
     """Writes the checkpoint, the best one if it is that, and a page of samples; the least validation loss so far."""
+    loss = validation_loss(state.model, held_out)
+    if not math.isfinite(loss):
+        raise FloatingPointError(_diverged("the loss on held-out pictures", log, folder / "last.pt"))
     last = folder / "last.pt"
     if last.exists():
         write_bytes(folder / "previous.pt", last.read_bytes())  # good until the new one is whole
     save_checkpoint(last, state)
-    found = validation_loss(state.ema.module, state.schedule, held_out, target=state.target)
-    if found < least:
+    if loss < least:
         save_checkpoint(folder / "best.pt", state)
-        write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": found}).encode())
-    page_of_samples(state, folder / f"samples-{state.step:06}.png", n=4)
-    return min(found, least)
+        write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": loss}).encode())
+    page_of_samples(state.model, folder / f"samples-{state.step:06}.png", n=4, seed=state.options.seed)
+    return min(loss, least)
 
 
 def _unwritable(error: OSError, folder: Path) -> str:
     """What couldn't be written, and what is still good."""
     last = folder / "last.pt"
     good = f"{last} holds step {load_checkpoint(last).step}" if last.exists() else "no checkpoint was there before"
+    remedy = "choose another --out" if isinstance(error, PermissionError | FileExistsError) else "make room"
     what = f"{error.filename or folder}: can't be written ({error.strerror or error})"
-    return f"{what}; {good}; make room, then --resume"
+    return f"{what}; {good}; {remedy}, then --resume"
 
 
-def _too_large(net: nn.Module, images: ImageSet, preset: Preset, device: torch.device) -> str:
-    """Which batch size fits, tried on a copy of the network."""
-    size = preset.batch_size // 2
-    while size:
-        try:
-            _seconds_per_step(net, images, batch_size=size, precision=preset.precision)
-            break
-        except torch.OutOfMemoryError:
-            size //= 2
+def _too_large(options: RunOptions, images: ImageSet, failed: int, device: torch.device) -> str:
+    """Which batch size fits, tried with a network of its own."""
+    size = failed // 2
+    while size and not _fits(replace(options, batch_size=size), images, device):
+        size //= 2
     remedy = f"--batch-size {size} fits" if size else "not even one picture fits; use a smaller network"
-    return f"--batch-size: a step of {preset.batch_size} pictures doesn't fit into the memory of {device}; {remedy}"
+    return f"--batch-size: a step of {failed} pictures doesn't fit into the memory of {device}; {remedy}"
 
 
-def _kept_options(folder: Path) -> dict[str, Any]:
-    """What was chosen for the interrupted run."""
-    path = folder / "run.json"
+def _fits(options: RunOptions, images: ImageSet, device: torch.device) -> bool:
     try:
-        kept = json.loads(path.read_text()) if path.exists() else {}
-    except ValueError as error:
-        raise ValueError(f"{path}: isn't readable ({error}); remove it to go on with the preset's options") from None
-    return {name: kept[name] for name in KEPT if name in kept}
+        _seconds_per_step(options, images, device, ALONE)
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return False
+    return True
 
 
-def _resume(folder: Path, state: TrainState, processes: Processes) -> None:
-    """Loads the newest good checkpoint: the last, else the one before it. Without any the run starts at step 0.
+def load_newest(folder: Path, processes: Processes = ALONE) -> TrainState | None:
+    """The newest good checkpoint: the last, else the one before it; None where there is none.
 
     A damaged one is put aside, so that it never takes the good one's place.
     """
     last, previous = folder / "last.pt", folder / "previous.pt"
     if last.exists():
         try:
-            load_checkpoint(last, state)
-            return
+            return load_checkpoint(last)
         except ValueError as error:
             if not previous.exists():
                 raise
-            load_checkpoint(previous, state)
+            state = load_checkpoint(previous)
             processes.wait()
             if processes.rank == 0:
                 last.replace(folder / "damaged.pt")
                 print(f"{error}; going on from {previous}, the other is kept as damaged.pt")
-            return
+            return state
     if previous.exists():
-        load_checkpoint(previous, state)
-    elif processes.rank == 0:
+        return load_checkpoint(previous)
+    if processes.rank == 0:
         print(f"{folder}: no checkpoint to resume; starting at step 0")
+    return None
 
 
 def _best_loss(folder: Path) -> float:
@@ -219,34 +265,20 @@ def _best_loss(folder: Path) -> float:
         return math.inf
 
 
-def _diverged(log: TrainLog, checkpoint: Path) -> str:
+def _diverged(what: str, log: TrainLog, checkpoint: Path) -> str:
     good = f"{checkpoint} holds the last good state" if checkpoint.exists() else "nothing was saved yet"
     return (
-        f"training: the loss is no finite number at step {log.step} (learning rate {log.lr:.3g}); {good};"
+        f"training: {what} is no finite number at step {log.step} (learning rate {log.lr:.3g}); {good};"
         " go on with a lower rate (--lr) or in float32 (--precision float32)"
     )
 
 
-@contextlib.contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Ctrl-C and `kill` only make the list true: the step at hand is finished, so that what is saved is consistent."""
-    noted: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # a run in the background may ignore Ctrl-C
-                signal.signal(number, lambda number, _: noted.append(number))
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _seconds_per_step(net: nn.Module, images: ImageSet, **options: object) -> float:
-    """What a step takes here, measured on a copy of the network after a few steps of warming up."""
-    warm = 5 if next(net.parameters()).is_cuda else 2  # a GPU's fourth step is recorded, and replayed from then on
-    trial = TrainState.create(copy.deepcopy(net), linear(), steps=warm + 8, classes=images.classes)
-    stream = train(trial, images, **options)
+def _seconds_per_step(options: RunOptions, images: ImageSet, device: torch.device, processes: Processes) -> float:
+    """What a step takes here, measured with a network of its own after a few steps of warming up."""
+    warm = 5 if device.type == "cuda" else 2  # a GPU's fourth step is recorded, and replayed from then on
+    options = replace(options, steps=warm + 8)
+    trial = TrainState.create(build_net(options).to(device), options.noise_schedule(), options, images.classes)
+    stream = train(trial, images, processes)
     *_, log = itertools.islice(stream, warm)
     log.loss.item()  # waits until the device is done
     began = time.monotonic()
@@ -258,51 +290,23 @@ def _seconds_per_step(net: nn.Module, images: ImageSet, **options: object) -> fl
 def _append(path: Path, row: tuple[int, str, str]) -> None:
     """Adds a row to the log of losses; rows of steps that a resumed run does again are dropped first."""
     lines = path.read_text().splitlines() if path.exists() else ["step,loss,lr"]
-    kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) < row[0]]
-    write_bytes(path, ("\n".join([*kept, ",".join(map(str, row))]) + "\n").encode())
+    earlier = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) < row[0]]
+    text = ",".join(map(str, row)) + "\n"
+    if path.exists() and earlier == lines:  # the usual case: a long run doesn't write its log anew each time
+        with path.open("a") as file:
+            file.write(text)
+    else:
+        write_bytes(path, ("\n".join(earlier) + "\n" + text).encode())
 
 
-def load_model(name: str, device: torch.device) -> weights.Pretrained:
-    """Weights by name, or the averaged network of a checkpoint by path.
+def page_of_samples(model: Model, png: Path, n: int = 8, seed: int = 0) -> str:
+    """Draws a row of n for each class, or n rows of n, 20 steps each. Says which.
 
     Raises:
-        ValueError: for neither.
+        FloatingPointError: if the network makes numbers that aren't finite.
     """
-    if name in weights.NAMES:
-        return weights.load_pretrained(name, device)
-    if not Path(name).is_file():
-        raise ValueError(f"weights: {name!r} is neither a checkpoint file nor one of {', '.join(weights.NAMES)}")
-    state = load_checkpoint(name)
-    net = state.ema.module.to(device).eval().requires_grad_(False)
-    return weights.Pretrained(net, state.schedule, state.classes, f"{name}, {state.step} steps", state.target)
-
-
-def page_of_samples(state: TrainState, png: Path, n: int = 8) -> str:
-    """Draws with a run's averaged network: a row of n for each class, or n rows of n. Says which."""
-    takes_context = state.net.config.get("context_dim") is not None
-    contexts = torch.eye(len(state.classes)) if takes_context else None
-    count = n if takes_context else n * n
-    model = weights.Pretrained(state.ema.module, state.schedule, state.classes, "", state.target)
-    draw(model, Recipe(steps=20, guidance_scale=2.0), contexts, n=count, columns=n, seed=state.seed, png=png)
-    return f"{png}: a row of {n} for each of {', '.join(state.classes)}" if takes_context else f"{png}: {n} rows of {n}"
-
-
-def draw(
-    model: weights.Pretrained,
-    recipe: Recipe,
-    contexts: Tensor | None,
-    *,
-    n: int,
-    columns: int,
-    seed: int,
-    png: Path | None = None,
-    gif: Path | None = None,
-) -> None:
-    """Samples n pictures for each context, or n in all without; writes them as a PNG and their way as a GIF."""
-    count = n if contexts is None else n * len(contexts)
-    frames = recipe.frames(model, count, None if contexts is None else contexts.repeat_interleave(n, 0), seed)
-    film = [frame.x.cpu() for frame in tqdm(frames, total=recipe.steps + 1, unit="frame", desc="sampling", leave=False)]
-    if png:
-        pictures.save_png(film[-1], png, columns=columns)
-    if gif:
-        pictures.save_film(film, gif, columns=columns)
+    contexts = model.all_contexts(n)
+    count, scale = (n * n, 1.0) if contexts is None else (len(contexts), 2.0)
+    *_, last = Sampler(steps=20, guidance_scale=scale).frames(model, count, contexts, seed)
+    save_png(last.x, png, columns=n)
+    return f"{png}: {n} rows of {n}" if contexts is None else f"{png}: a row of {n} for each of {', '.join(model.classes)}"

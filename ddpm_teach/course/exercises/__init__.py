@@ -12,8 +12,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from ddpm_teach.exercises.engine import Exercise, Report
-from ddpm_teach.exercises.progress import Progress, done, keep
+from ddpm_teach.course.exercises.engine import Exercise, Report
+from ddpm_teach.course.exercises.progress import Progress, done, keep
 
 __all__ = ["Exercise", "Report", "check", "declared", "find", "progress"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ddpm_teach.exercises.engine import Exercise
-from ddpm_teach.forward import add_noise, forward_step
-from ddpm_teach.schedule import Schedule, from_betas, linear
+from ddpm_teach.course.exercises.engine import Exercise
+from ddpm_teach.diffusion.forward import add_noise, forward_step
+from ddpm_teach.diffusion.schedule import Schedule, from_betas, linear
 
 LESSON = "01 forward noise"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ddpm_teach.exercises.engine import Exercise
+from ddpm_teach.course.exercises.engine import Exercise
 from ddpm_teach.nets.blocks import sinusoids
 
 LESSON = "02 UNet"

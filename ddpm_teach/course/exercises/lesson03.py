@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from ddpm_teach.exercises.engine import Exercise
-from ddpm_teach.exercises.lesson01 import pictures
-from ddpm_teach.forward import add_noise
-from ddpm_teach.schedule import Schedule, linear
+from ddpm_teach.course.exercises.engine import Exercise
+from ddpm_teach.course.exercises.lesson01 import pictures
+from ddpm_teach.diffusion.forward import add_noise
+from ddpm_teach.diffusion.schedule import Schedule, linear
 
 LESSON = "03 training"
 

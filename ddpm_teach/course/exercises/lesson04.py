@@ -6,12 +6,12 @@ import itertools
 
 import torch
 
-from ddpm_teach.exercises.engine import Exercise
-from ddpm_teach.exercises.lesson01 import pictures
-from ddpm_teach.forward import posterior
-from ddpm_teach.kinds import Frame
-from ddpm_teach.sampling import walk
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.course.exercises.engine import Exercise
+from ddpm_teach.course.exercises.lesson01 import pictures
+from ddpm_teach.diffusion.forward import posterior
+from ddpm_teach.diffusion.sampling import walk
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.types import Frame
 
 LESSON = "04 DDPM sampling"
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ddpm_teach.denoise import thresholded
-from ddpm_teach.exercises.engine import Exercise
-from ddpm_teach.exercises.lesson01 import pictures
-from ddpm_teach.guidance import guided
-from ddpm_teach.kinds import Estimate
-from ddpm_teach.schedule import linear
+from ddpm_teach.course.exercises.engine import Exercise
+from ddpm_teach.course.exercises.lesson01 import pictures
+from ddpm_teach.diffusion.guidance import guided
+from ddpm_teach.diffusion.schedule import linear
+from ddpm_teach.diffusion.targets import thresholded
+from ddpm_teach.diffusion.types import Estimate
 
 LESSON = "05 context"
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ddpm_teach.exercises.engine import Exercise
-from ddpm_teach.exercises.lesson01 import pictures
-from ddpm_teach.exercises.lesson04 import SHARES, two_times
-from ddpm_teach.forward import picture_from, posterior
-from ddpm_teach.kinds import Estimate
-from ddpm_teach.sampling import ddim_step
-from ddpm_teach.times import trailing
+from ddpm_teach.course.exercises.engine import Exercise
+from ddpm_teach.course.exercises.lesson01 import pictures
+from ddpm_teach.course.exercises.lesson04 import SHARES, two_times
+from ddpm_teach.diffusion.forward import picture_from, posterior
+from ddpm_teach.diffusion.steps import ddim_step
+from ddpm_teach.diffusion.times import trailing
+from ddpm_teach.diffusion.types import Estimate
 
 LESSON = "06 DDIM"
 

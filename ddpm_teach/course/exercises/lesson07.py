@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from ddpm_teach.exercises.engine import Exercise
+from ddpm_teach.course.exercises.engine import Exercise
 
 LESSON = "07 attention and MNIST"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ddpm_teach.exercises.engine import Exercise
-from ddpm_teach.metrics import Moments, frechet_distance, nearest
+from ddpm_teach.course.exercises.engine import Exercise
+from ddpm_teach.evaluation.metrics import Moments, frechet_distance, nearest
 
 LESSON = "08 how good"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ddpm_teach.exercises.engine import Exercise
-from ddpm_teach.exercises.lesson01 import pictures
-from ddpm_teach.schedule import scaled_linear
+from ddpm_teach.course.exercises.engine import Exercise
+from ddpm_teach.course.exercises.lesson01 import pictures
+from ddpm_teach.diffusion.schedule import scaled_linear
 
 LESSON = "09 towards Stable Diffusion"
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ddpm_teach.exercises.engine import Report
-from ddpm_teach.files import write_bytes
+from ddpm_teach.course.exercises.engine import Report
+from ddpm_teach.storage import write_bytes
 
 
 def progress_file() -> Path:

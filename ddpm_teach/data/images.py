@@ -1,0 +1,163 @@
+"""Pictures with labels: one uint8 tensor, from which batches are cut on the device. Lesson 03.
+
+No per-image transforms and no worker processes: a whole data set of the course is a few dozen megabytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+
+@dataclass
+class ImageSet:
+    """Pictures with labels, checked where they enter: what a network would learn wrongly from is refused here.
+
+    Attributes:
+        images: (n, c, h, w) uint8, channels first; n may be 0.
+        labels: (n,) long, indices into `classes`.
+        classes: the names of the classes. Pictures without classes have none, (), and all their labels are 0.
+        attributes: more columns about each picture: name → array of n words (sprites only).
+
+    Raises:
+        TypeError: for images that aren't a uint8 tensor, labels that aren't a long one, or classes that aren't names.
+        ValueError: for other shapes, for labels that don't name a class, or for columns of another length.
+    """
+
+    images: UInt8[Tensor, "n c h w"]
+    labels: Tensor
+    classes: tuple[str, ...]
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_images(self.images)
+        self.classes = _checked_classes(self.classes)
+        _check_labels(self.labels, len(self.images), len(self.classes))
+        for name, column in self.attributes.items():
+            if len(column) != len(self.images):
+                raise ValueError(
+                    f"attributes: expected one word for each of {len(self.images)} pictures, got {len(column)} in"
+                    f" {name!r}; give a column as long as images"
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(c, h, w)."""
+        return tuple(self.images.shape[1:])
+
+    def to(self, device: torch.device | str) -> ImageSet:
+        """The same set with pictures and labels on another device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def subset(self, index: Tensor) -> ImageSet:
+        """The pictures at `index`, with their labels and attributes."""
+        attributes = {name: words[index.cpu().numpy()] for name, words in self.attributes.items()}
+        return replace(self, images=self.images[index], labels=self.labels[index], attributes=attributes)
+
+    def pictures(self, index: Tensor | slice) -> Float[Tensor, "b c h w"]:
+        """The pictures at `index` as float32 in [-1, 1]: 0 → -1, 255 → 1."""
+        return self.images[index].float() / 127.5 - 1
+
+    def contexts(self, index: Tensor | slice) -> Float[Tensor, "b k"]:
+        """The labels at `index` as one-hot vectors (b, number of classes)."""
+        return torch.nn.functional.one_hot(self.labels[index], len(self.classes)).float()
+
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that are others for other pictures, labels, classes, or another order of them."""
+        digest = hashlib.sha256(json.dumps([self.image_shape, self.classes]).encode())
+        for tensor in (self.images, self.labels):
+            digest.update(tensor.cpu().contiguous().numpy())
+        return digest.hexdigest()
+
+
+def _check_images(images: Tensor) -> None:
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images: expected a uint8 tensor (n, c, h, w), got a {type(images).__name__}; use torch.as_tensor(images)"
+        )
+    if images.dtype != torch.uint8:
+        raise TypeError(f"images: expected uint8 (0…255), got {images.dtype}{_to_bytes(images)}")
+    shape = tuple(images.shape)
+    if images.ndim != 4:
+        remedy = "use images[:, None]" if images.ndim == 3 else "give one tensor for all pictures"
+        raise ValueError(f"images: expected shape (n, c, h, w), got {shape}; {remedy} (grey pictures have c = 1)")
+    _, channels, height, width = shape
+    # Many channels on a side of at most 4, or a square with a shorter last side: the channels stand last.
+    if (channels > 4 and width <= 4) or channels == height > width:
+        raise ValueError(
+            f"images: expected channels first (n, c, h, w), got {shape}, where they look last; use"
+            " images.permute(0, 3, 1, 2)"
+        )
+    if min(channels, height, width) == 0:
+        raise ValueError(f"images: expected at least one channel and one pixel, got shape {shape}; leave such a set out")
+
+
+def _to_bytes(images: Tensor) -> str:
+    """The end of the sentence that refuses other numbers than bytes: their range, and what makes bytes of them."""
+    if images.numel() == 0 or images.is_complex() or images.is_meta:
+        return "; use images.to(torch.uint8)"
+    if images.dtype == torch.bool:
+        return "; use images.to(torch.uint8) * 255"
+    low, high = (bound.item() for bound in images.aminmax())
+    span = f" from {low:.4g} to {high:.4g}"
+    if images.is_floating_point():
+        if 0 <= low and high <= 1:
+            return f"{span}; use (x * 255).round().to(torch.uint8), which takes [0, 1] to 0…255"
+        if -1.01 <= low and high <= 1.01:  # a picture in [-1, 1] that was resized or rounded
+            return f"{span}; use ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8), which takes [-1, 1] to 0…255"
+        if 0 <= low and high <= 255:
+            return f"{span}; use x.round().to(torch.uint8)"
+        return f"{span}; undo what normalised them, then bring them to 0…255 (NaN has no place there)"
+    if 0 <= low and high <= 255:
+        return f"{span}; use images.to(torch.uint8)"
+    if 0 <= low and high <= 65535:
+        return f"{span}; 16 bits become 8 by (images / 257).round().to(torch.uint8)"
+    return f"{span}; bring them to 0…255 first"
+
+
+def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        raise TypeError(f'classes: expected a tuple of names, got {classes!r}; use ("cat", "dog"), or ("cat",) for one')
+    for name in classes:
+        if not isinstance(name, str):
+            raise TypeError(f"classes: expected names (strings), got {name!r}; use tuple(map(str, classes))")
+    return tuple(classes)
+
+
+def _check_labels(labels: Tensor, n: int, classes: int) -> None:
+    """The range is one look at the device (a wait, where that isn't the CPU): both ends come over together."""
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"labels: expected a long tensor ({n},), got a {type(labels).__name__}; use torch.tensor(labels)")
+    shape = tuple(labels.shape)
+    if shape == (n, classes) and classes > 1:
+        raise ValueError(f"labels: expected shape ({n},), got one-hot rows {shape}; use labels.argmax(1)")
+    if labels.dtype != torch.long:
+        raise TypeError(f"labels: expected whole numbers (a long tensor), got {labels.dtype}; use labels.long()")
+    if shape != (n,):
+        remedy = "use labels.flatten()" if labels.ndim != 1 and labels.numel() == n else "give one label for each picture"
+        raise ValueError(f"labels: expected shape ({n},), one for each picture, got {shape}; {remedy}")
+    if n == 0 or labels.is_meta:
+        return
+    low, high = torch.stack(labels.aminmax()).tolist()
+    last = max(classes, 1) - 1
+    if low >= 0 and high <= last:
+        return
+    if low == 1 and high == last + 1:
+        remedy = "these count from 1: use labels - 1"
+    elif low < 0:
+        remedy = "leave such pictures out, for example those with no label"
+    else:
+        remedy = f"name {high + 1} classes, or number the labels anew: labels.unique(return_inverse=True)[1]"
+    raise ValueError(
+        f"labels: expected 0 ≤ label < {last + 1} ({classes} classes), got labels from {low} to {high}; {remedy}"
+    )
