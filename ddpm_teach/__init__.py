@@ -37,7 +37,7 @@ _HOMES = {  # module: the public names that live there
     "training.state": "TrainState step_generator",
     "training.checkpoint": "load_checkpoint save_checkpoint",
     "training.loop": "TrainLog diffusion_loss train validation_loss",
-    "training.presets": "preset",
+    "training.presets": "build_net preset",
     "evaluation.metrics": (
         "Measured Moments class_accuracy diversity frechet frechet_distance in_parts load_classifier nearest"
     ),

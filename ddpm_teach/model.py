@@ -53,8 +53,8 @@ class Model:
         return nets.image_shape(self.net)
 
     @property
-    def context_dim(self) -> int | None:
-        """The width of the contexts that the network takes; None if it takes none."""
+    def context_dim(self) -> int | tuple[int, ...] | None:
+        """The width of the contexts that the network takes (or their shape, such as (77, 768)); None if it takes none."""
         return nets.context_dim(self.net)
 
     @property
@@ -95,10 +95,11 @@ class Model:
             raise ValueError("contexts: this network takes none; leave them out, and it draws what it likes")
         if not isinstance(contexts, Tensor):
             raise TypeError(f"contexts: expected a tensor, got {contexts!r}; use model.context({contexts!r})")
-        if contexts.ndim != 2 or contexts.shape[1] != self.context_dim or len(contexts) not in (1, n):
+        shape = (self.context_dim,) if isinstance(self.context_dim, int) else tuple(self.context_dim)
+        if tuple(contexts.shape[1:]) != shape or len(contexts) not in (1, n):
             raise ValueError(
-                f"contexts: expected shape ({n}, {self.context_dim}) or (1, {self.context_dim}) for {n} pictures,"
-                f" got {tuple(contexts.shape)}; model.context(name) makes one"
+                f"contexts: expected shape {(n, *shape)} or {(1, *shape)} for {n} pictures, got {tuple(contexts.shape)};"
+                " model.context(name) makes one"
             )
 
     def noise(self, n: int, rng: torch.Generator) -> Tensor:

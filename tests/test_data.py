@@ -1,9 +1,12 @@
-"""The data sets: what the sprites promise, and what happens where a set is missing."""
+"""The data sets: what the sprites promise, what happens where a set is missing or damaged, and what a set refuses."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import importlib
 import os
+import pickle
 import shutil
 import sys
 import zipfile
@@ -13,10 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from ddpm_teach import data
-from ddpm_teach.data import ImageSet, load
-from ddpm_teach.paths import course_path
-from ddpm_teach.pictures import to_uint8
+from ddpm_teach.data import sets
+from ddpm_teach.data.images import ImageSet
+from ddpm_teach.data.sets import load
+from ddpm_teach.storage import course_path
 
 
 @pytest.fixture(scope="module")
@@ -124,32 +127,6 @@ def test_the_same_arrays_give_the_same_file_whenever_they_are_saved(make_sprites
         assert all(np.array_equal(file[name], array) for name, array in arrays.items())
 
 
-# --- ImageSet -------------------------------------------------------------------------------------------------------
-
-
-def test_pictures_are_the_bytes_between_minus_one_and_one():
-    """Data left in [0, 1] is a mistake of the tutorials: mean and scale would be wrong."""
-    images = ImageSet(
-        torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8), torch.tensor([0, 2, 1, 0]), ("a", "b", "c")
-    )
-    pictures = images.pictures(slice(None))
-    assert pictures.dtype == torch.float32 and pictures.min() == -1 and pictures.max() == 1
-    assert np.array_equal(to_uint8(pictures), images.images.movedim(1, -1).numpy())
-    assert torch.equal(images.pictures(torch.tensor([3, 0])), pictures[[3, 0]])
-
-
-def test_contexts_are_one_hot_and_keep_absent_classes():
-    images = ImageSet(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 2, 0]), ("a", "b", "c", "d"))
-    assert images.contexts(torch.tensor([1, 0])).tolist() == [[0, 0, 1, 0], [1, 0, 0, 0]]
-    assert images.contexts(slice(None)).dtype == torch.float32
-
-
-def test_moving_a_set_keeps_everything(sprites):
-    moved = sprites["test"].to("cpu")
-    assert torch.equal(moved.images, sprites["test"].images) and torch.equal(moved.labels, sprites["test"].labels)
-    assert moved.classes == sprites["test"].classes and moved.attributes == sprites["test"].attributes
-
-
 # --- padding --------------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +140,22 @@ def test_padding_puts_the_sprite_in_the_middle_of_white(sprites, size, before):
     frame[inside, inside] = False
     assert (padded.images[:, :, frame] == 255).all()
     assert torch.equal(padded.labels, plain.labels)
+
+
+def test_sets_stay_on_the_cpu_whatever_the_default_device_is(sprites, tmp_path):
+    """meta stands for an accelerator: no number could be read from it."""
+    write_mnist(tmp_path)
+    with torch.device("meta"):
+        again, digits = load("sprites", "test"), load("mnist", "test", size=32, root=tmp_path)
+        moved = again.subset(torch.tensor([2, 0], device="cpu"))
+    assert again.fingerprint() == sprites["test"].fingerprint() and len(moved) == 2
+    assert {digits.images.device.type, digits.labels.device.type} == {"cpu"}
+
+
+def test_fingerprints_are_those_of_the_first_edition(sprites):
+    """Checkpoints hold them: a run goes on only with the data it began with."""
+    prints = {split: images.fingerprint()[:16] for split, images in sprites.items()}
+    assert prints == {"train": "386fd790763c3922", "test": "d963039905d0c302"}
 
 
 # --- MNIST in torchvision's layout ----------------------------------------------------------------------------------
@@ -283,74 +276,162 @@ def test_a_root_that_cannot_be_made_is_told_like_a_missing_set(tmp_path, no_netw
     assert os.listdir(tmp_path) == ["file"]
 
 
+# --- files that are there and aren't right ---------------------------------------------------------------------------
+
+
+def damage(root: Path, file: str, how: str) -> None:
+    path = root / "MNIST" / "raw" / file
+    whole = path.read_bytes()
+    header = 16 if "images" in file else 8
+    contents = {
+        "empty": b"",
+        "cut in the header": whole[: header - 2],
+        "cut to the header": whole[:header],
+        "cut": whole[:-1],
+        "longer": whole + b"0",
+        "a web page": b"<!DOCTYPE html><title>404</title>" + bytes(4000),
+        "still packed": gzip.compress(whole),
+        "another kind of array": idx(np.zeros((6, 4))),
+        "of no pictures": idx(np.zeros((0, 28, 28) if "images" in file else 0)),
+    }
+    if how == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(contents[how])
+
+
+HOW = ["empty", "cut in the header", "cut to the header", "cut", "longer", "a web page", "still packed"]
+HOW += ["another kind of array", "of no pictures", "a folder"]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+def test_a_damaged_file_is_named_and_nothing_is_downloaded(tmp_path, no_network, file, how):
+    write_mnist(tmp_path)
+    damage(tmp_path, file, how)
+    with pytest.raises(ValueError) as refusal:
+        load("mnist", "train" if "train" in file else "test", root=tmp_path)
+    message = str(refusal.value)
+    assert message.startswith("mnist: ") and file in message and "remove" in message and "\n" not in message
+    assert "not found" not in message and not no_network
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [([1, 2, 3], "3 labels for the 6 pictures"), ([0] * 9, "9 labels for the 6"), ([0, 1, 2, 3, 4, 10], "a label 10")],
+)
+@pytest.mark.parametrize("size", [None, 32])
+def test_labels_of_other_pictures_are_told(tmp_path, no_network, labels, words, size):
+    write_mnist(tmp_path)
+    (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").write_bytes(idx(np.array(labels)))
+    with pytest.raises(ValueError, match=f"mnist: .*train-labels-idx1-ubyte has {words}"):
+        load("mnist", size=size, root=tmp_path)
+    assert not no_network
+
+
+@pytest.mark.parametrize("place", ["MNIST/raw", "MNIST", "."])
+@pytest.mark.parametrize("files", ["all", "one"])
+def test_a_set_that_is_still_packed_is_told_to_be_unpacked(tmp_path, no_network, place, files):
+    write_mnist(tmp_path)
+    for file in sorted((tmp_path / "MNIST" / "raw").iterdir())[: None if files == "all" else 1]:
+        (tmp_path / place / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    with pytest.raises(FileNotFoundError, match=r"mnist: .*\.gz is still packed; unpack it to .*-ubyte: python -m"):
+        load("mnist", root=tmp_path)
+    assert not no_network
+
+
+def test_a_file_unpacked_under_another_name_is_told_to_be_renamed(tmp_path, no_network):
+    write_mnist(tmp_path)
+    raw = tmp_path / "MNIST" / "raw"
+    (raw / "train-images-idx3-ubyte").rename(raw / "train-images.idx3-ubyte")
+    with pytest.raises(FileNotFoundError, match="train-images.idx3-ubyte .*rename it to train-images-idx3-ubyte"):
+        load("mnist", root=tmp_path)
+    assert not no_network
+
+
+@pytest.fixture
+def cifar_root(tmp_path, monkeypatch) -> Path:
+    """A CIFAR10 of 12 pictures as torchvision stores it; its checksums are put in place of the real one's."""
+    from torchvision import datasets
+
+    folder = tmp_path / datasets.CIFAR10.base_folder
+    folder.mkdir()
+
+    def written(name: str, entry: dict) -> str:
+        (folder / name).write_bytes(pickle.dumps(entry))
+        return hashlib.md5((folder / name).read_bytes()).hexdigest()
+
+    pixels = np.arange(2 * 3072).reshape(2, 3072).astype(np.uint8)
+    batches = [[f"data_batch_{i}", written(f"data_batch_{i}", {"data": pixels, "labels": [i, 0]})] for i in range(1, 6)]
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", batches)
+    test = written("test_batch", {"data": pixels, "labels": [9, 0]})
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", [["test_batch", test]])
+    meta = written("batches.meta", {"label_names": [f"class {i}" for i in range(10)]})
+    monkeypatch.setattr(datasets.CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": meta})
+    return tmp_path
+
+
+def test_cifar10_is_read_as_torchvision_stores_it(cifar_root, no_network):
+    images = load("cifar10", root=cifar_root)
+    assert images.images.shape == (10, 3, 32, 32) and images.labels.tolist() == [1, 0, 2, 0, 3, 0, 4, 0, 5, 0]
+    assert images.images[0].flatten().tolist() == [i % 256 for i in range(3072)]
+    assert images.classes[9] == "class 9" and not no_network
+
+
+@pytest.mark.parametrize("file", ["data_batch_3", "test_batch", "batches.meta"])
+@pytest.mark.parametrize("how", ["empty", "cut", "another"])
+def test_a_damaged_batch_of_cifar10_is_named_and_nothing_is_downloaded(cifar_root, no_network, file, how):
+    path = cifar_root / "cifar-10-batches-py" / file
+    whole = path.read_bytes()
+    path.write_bytes({"empty": b"", "cut": whole[:-9], "another": whole[:-1] + b"x"}[how])
+    with pytest.raises(ValueError, match=f"cifar10: .*{file} is (empty|damaged).*remove"):
+        load("cifar10", root=cifar_root)
+    assert not no_network
+
+
+def test_cifar10_that_is_still_packed_is_told_to_be_unpacked(cifar_root, no_network):
+    shutil.rmtree(cifar_root / "cifar-10-batches-py")
+    (cifar_root / "cifar-10-python.tar.gz").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"cifar10: .*still packed; .*python -m tarfile -e"):
+        load("cifar10", root=cifar_root)
+    assert not no_network
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5])
+def test_damaged_sprites_are_named(tmp_path, monkeypatch, keep):
+    whole = course_path("data/sprites/sprites.npz").read_bytes()
+    path = tmp_path / "sprites.npz"
+    path.write_bytes(whole[: keep if isinstance(keep, int) else int(len(whole) * keep)])
+    monkeypatch.setattr(sets, "course_path", lambda name: path)
+    with pytest.raises(ValueError, match=r"sprites\.npz: damaged .*restore"):
+        load("sprites")
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
 def test_sprites_need_no_network_and_no_torchvision(no_network, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     assert len(load("sprites", "test")) and not no_network
 
 
 @pytest.mark.parametrize(
-    "bad", [dict(name="MNIST"), dict(name="sprite"), dict(split="val"), dict(size=15), dict(size=0)]
+    "bad", [dict(name="MNIST"), dict(name="sprite"), dict(split="val"), dict(size=15), dict(size=0), dict(size=-32)]
 )
 def test_unknown_names_and_sizes_are_refused(bad):
     with pytest.raises(ValueError, match=f"{next(iter(bad))}: "):
         load(**({"name": "sprites", "split": "test"} | bad))
 
 
+def test_a_size_is_a_whole_number():
+    with pytest.raises(TypeError, match=r"size: .*int\(size\)"):
+        load("sprites", "test", size=32.0)
+
+
 def test_the_user_cache_follows_the_variable(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", os.sep + "somewhere")
-    assert data._cache() == Path(os.sep + "somewhere") / "ddpm-teach"
+    assert sets._cache() == Path(os.sep + "somewhere") / "ddpm-teach"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert data._cache() == Path.home() / ".cache" / "ddpm-teach"
-
-
-# --- own pictures ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def album(tmp_path):
-    """Two folders of pictures of many modes and shapes; the middle of each is its colour."""
-    from PIL import Image
-
-    for name, colour, count in (("cats", (250, 10, 10), 2), ("dogs", (10, 10, 250), 1)):
-        (tmp_path / name).mkdir()
-        for i in range(count):
-            Image.new("RGB", (40 + 20 * i, 30), colour).save(tmp_path / name / f"{i}.png")
-    Image.new("P", (9, 9)).save(tmp_path / "dogs" / "palette.GIF")
-    Image.new("RGBA", (50, 5), (10, 10, 250, 255)).save(tmp_path / "dogs" / "wide.webp", lossless=True)
-    (tmp_path / "dogs" / "notes.txt").write_text("not a picture")
-    return tmp_path
-
-
-def test_a_folder_of_folders_is_a_data_set_with_classes(album):
-    images = data.from_folder(album, 16)
-    assert images.classes == ("cats", "dogs") and images.labels.tolist() == [0, 0, 1, 1, 1]
-    assert images.images.shape == (5, 3, 16, 16) and images.images.dtype == torch.uint8
-    assert images.images[0, :, 8, 8].tolist() == [250, 10, 10]
-    assert images.images[4, :, 8, 8].tolist() == [10, 10, 250]
-
-
-def test_a_folder_without_folders_is_one_class(album):
-    images = data.from_folder(album / "cats", 8)
-    assert images.classes == ("cats",) and len(images) == 2 and images.contexts(slice(None)).tolist() == [[1], [1]]
-
-
-def test_a_centred_square_is_cut_out(tmp_path):
-    from PIL import Image
-
-    picture = Image.new("RGB", (30, 10), (255, 255, 255))
-    picture.paste((0, 0, 0), (10, 0, 20, 10))
-    picture.save(tmp_path / "wide.png")
-    assert (data.from_folder(tmp_path, 10).images == 0).all()
-
-
-def test_folders_that_are_none_and_pictures_that_are_none_are_told(album, tmp_path):
-    for path, words in ((tmp_path / "nowhere", "is no folder"), (tmp_path / "empty", "no pictures in")):
-        if "empty" in path.name:
-            path.mkdir()
-        with pytest.raises(FileNotFoundError, match=f"path: .*{words}"):
-            data.from_folder(path, 16)
-    (album / "cats" / "broken.jpg").write_bytes(b"no picture at all")
-    with pytest.raises(ValueError, match=r"broken\.jpg: can't be read as a picture"):
-        data.from_folder(album, 16)
-    with pytest.raises(ValueError, match="size: "):
-        data.from_folder(album, 0)
+    assert sets._cache() == Path.home() / ".cache" / "ddpm-teach"

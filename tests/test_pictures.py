@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 
 import numpy as np
@@ -9,14 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_teach.kinds import Frame
-from ddpm_teach.pictures import save_film, save_png, show, tile, to_image, to_uint8
-from ddpm_teach.plots import schedule_curves
-from ddpm_teach.schedule import linear
+from ddpm_teach import Frame, linear
+from ddpm_teach.show import save_film, save_png, schedule_curves, show, tile, to_image, to_uint8
 
 
 def test_every_byte_survives_the_way_there_and_back():
-    """0…255 → [-1, 1] → 0…255 is the identity: data.pictures and to_uint8 are inverse."""
+    """0…255 → [-1, 1] → 0…255 is the identity: ImageSet.pictures and to_uint8 are inverse."""
     pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     assert np.array_equal(to_uint8(pixels.float() / 127.5 - 1)[0, ..., 0], pixels[0, 0].numpy())
 
@@ -88,10 +87,60 @@ def test_a_film_shows_every_frame_and_rests_on_the_last(tmp_path, name, kind):
     assert np.allclose(values, [to_uint8(batch)[0, 0, 0, 0] for batch in batches], atol=off)
 
 
-def test_a_film_without_frames_is_refused_and_leaves_no_file(tmp_path):
-    with pytest.raises(ValueError, match="frames: "):
-        save_film([], tmp_path / "film.gif")
-    assert not (tmp_path / "film.gif").exists()
+X = torch.zeros(2, 3, 4, 4)
+BYTES = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+
+
+def unchecked(f):
+    """The function itself: in tests, the shape checks around it would answer first."""
+    return inspect.unwrap(f)
+
+
+@pytest.mark.parametrize("write", ["show", "tile", "save_png", "save_film"])
+@pytest.mark.parametrize(
+    ("x", "error", "words"),
+    [
+        (BYTES, TypeError, ["torch.uint8", "x / 127.5 - 1"]),
+        (X.long(), TypeError, ["torch.int64", "x / 127.5 - 1"]),
+        (X[0], ValueError, ["(3, 4, 4)", "[None] makes a batch"]),
+        (X[:0], ValueError, ["at least one", "(0, 3, 4, 4)"]),
+        (X[..., :0], ValueError, ["(2, 3, 4, 0)"]),
+        (X[:, :2], ValueError, ["1 or 3 channels", "(2, 2, 4, 4)"]),
+        (torch.zeros(2, 4, 4, 4), ValueError, ["1 or 3 channels", "[:, :3]"]),
+    ],
+    ids=["bytes", "whole numbers", "one picture", "no picture", "no width", "two channels", "latents"],
+)
+def test_what_is_no_batch_of_pictures_is_refused_and_leaves_no_file(tmp_path, write, x, error, words):
+    path = tmp_path / "file.gif"
+    calls = {
+        "show": lambda: unchecked(show)(x, "words"),
+        "tile": lambda: unchecked(tile)(x),
+        "save_png": lambda: unchecked(save_png)(x, path),
+        "save_film": lambda: unchecked(save_film)([Frame(1, X), Frame(0, x)], path),
+    }
+    with pytest.raises(error) as refusal:
+        calls[write]()
+    assert str(refusal.value).startswith("frames[1]: " if write == "save_film" else "x: ")
+    assert all(word in str(refusal.value) for word in words) and not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda path: tile(X, -3), ["columns: ", "≥ 1", "-3"]),
+        (lambda path: tile(X, 0), ["columns: ", "≥ 1", "0"]),
+        (lambda path: tile(X, gap=-1), ["gap: ", "≥ 0"]),
+        (lambda path: show(X, "words", scale=0), ["scale: ", "≥ 1"]),
+        (lambda path: save_film([], path), ["frames: ", "at least one"]),
+        (lambda path: save_film([X, X[:1]], path), ["frames: ", "one shape", "(1, 3, 4, 4)"]),
+        (lambda path: save_film([X], path, milliseconds=0), ["milliseconds: ", "≥ 1"]),
+        (lambda path: save_film([X], path.with_suffix(".mp4")), ["path: ", ".gif or .webp"]),
+    ],
+)
+def test_numbers_without_a_meaning_are_refused_and_leave_no_file(tmp_path, call, words):
+    with pytest.raises(ValueError) as refusal:
+        call(tmp_path / "film.gif")
+    assert all(word in str(refusal.value) for word in words) and not list(tmp_path.iterdir())
 
 
 def test_a_figure_is_shown_with_words_too():

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import threading
-from dataclasses import replace
 
 import pytest
 import torch
 
-from ddpm_teach import load_pretrained
-from ddpm_teach.nets import LayerNormUNet
-from ddpm_teach.samplers import SAMPLERS, SPACINGS
-from ddpm_teach.schedule import linear
-from ddpm_teach.weights import Pretrained
-from ddpm_teach.widgets import playground, scrub
-from ddpm_teach.widgets.live import Latest
+from ddpm_teach import ContextUNet, LayerNormUNet, Model, linear, load_model
+from ddpm_teach.diffusion.sampling import SAMPLERS
+from ddpm_teach.diffusion.times import SPACINGS
+from ddpm_teach.hardware import precision
+from ddpm_teach.show import playground, scrub
+from ddpm_teach.show.films.playground import Latest
 
 
 @pytest.fixture
 def ground():
-    return playground(load_pretrained("sprites"), n=2, steps=3)
+    return playground(load_model("sprites"), n=2, steps=3)
 
 
 def film(ground) -> dict:
@@ -29,17 +29,79 @@ def film(ground) -> dict:
 
 def test_every_control_changes_the_film_and_the_same_settings_give_the_same(ground):
     first = film(ground)
-    moves = {"steps": 4, "seed": 7, "guidance": 5.0, "hero": 0.0, "food": 0.5, "eta": 1.0}
-    moves |= {"sampler": "ddpm", "spacing": "quadratic"}
+    moves = {"steps": 4, "seed": 7, "guidance": 5.0, "eta": 1.0, "sampler": "ddpm", "spacing": "quadratic"}
+    moves = [(ground.controls[name], value) for name, value in moves.items()]
+    moves += [(ground.classes["hero"], 0.0), (ground.classes["food"], 0.5)]
     before = first
-    for name, value in moves.items():
-        ground.controls[name].value = value
+    for control, value in moves:
+        control.value = value
         after = film(ground)
-        assert after != before, name
+        assert after != before, control
         assert ground.message.value == "" and ground.progress.value == 0
         before = after
-    again = playground(load_pretrained("sprites"), n=2, steps=3)
+    again = playground(load_model("sprites"), n=2, steps=3)
     assert film(again) == first
+
+
+def test_without_a_class_guidance_has_nothing_to_push_towards(ground):
+    for slider in ground.classes.values():
+        slider.value = 0.0
+    free = film(ground)
+    ground.controls["guidance"].value = 8.0
+    assert film(ground) == free and ground.message.value == ""
+
+
+def test_eta_moves_only_where_it_has_an_effect(ground):
+    ground.controls["eta"].value = 1.0
+    for kind in SAMPLERS:
+        ground.controls["sampler"].value = kind
+        film(ground)
+        assert ground.message.value == "" and ground.controls["eta"].disabled == (kind != "ddim")
+
+
+def test_a_class_may_be_called_as_a_control_is():
+    torch.manual_seed(0)
+    names = ("seed", "steps", "eta", "sampler", "spacing", "guidance")
+    net = ContextUNet(channels=1, features=8, context_dim=len(names), size=16)
+    ground = playground(Model(net, linear(), classes=names), n=1, steps=2)
+    assert tuple(ground.classes) == names and set(ground.controls) == set(names)
+    first = film(ground)
+    ground.classes["seed"].value = 0.5
+    second = film(ground)
+    ground.controls["seed"].value = 3
+    assert first != second != film(ground) and ground.message.value == ""
+
+
+def test_one_converted_copy_serves_all_films(monkeypatch):
+    made = []
+    monkeypatch.setattr(precision, "Tuned", lambda *args, real=precision.Tuned: made.append(args) or real(*args))
+    ground = playground(load_model("sprites"), n=1, steps=2)
+    for seed in (1, 2):
+        ground.controls["seed"].value = seed
+        film(ground)
+    assert len(made) <= 1 and ground.message.value == ""
+
+
+def test_a_short_schedule_has_as_many_steps():
+    torch.manual_seed(0)
+    model = Model(ContextUNet(channels=1, features=8, context_dim=None, size=16, T=10), linear(10))
+    ground = playground(model, n=1, steps=10)
+    assert ground.controls["steps"].max == 10
+    with pytest.raises(ValueError, match="steps: .*1…10, got 20"):
+        playground(model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"model": "sprites"}, TypeError, "model: expected a Model, got a str; use load_model"),
+        ({"n": 0}, ValueError, "n: .* ≥ 1"),
+        ({"steps": 101}, ValueError, "steps: .*1…100"),
+    ],
+)
+def test_refusals_name_the_argument(arguments, error, words):
+    with pytest.raises(error, match=words):
+        inspect.unwrap(playground)(**{"model": load_model("sprites")} | arguments)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -91,21 +153,22 @@ def test_waiting_ends_with_a_sentence(ground):
 
 def test_a_network_without_context_has_no_sliders_for_one():
     torch.manual_seed(0)
-    model = Pretrained(LayerNormUNet().eval(), linear(), tuple("0123456789"), "")
+    model = Model(LayerNormUNet(), linear(), classes=tuple("0123456789"))
     ground = playground(model, n=1, steps=2)
-    assert set(ground.controls) == {"sampler", "spacing", "steps", "eta", "seed"}
+    assert set(ground.controls) == {"sampler", "spacing", "steps", "eta", "seed"} and not ground.classes
     film(ground)
 
 
 def test_what_the_network_predicts_is_read_as_that():
-    model = load_pretrained("sprites")
-    films = [film(playground(replace(model, target=target), n=1, steps=2)) for target in ("eps", "v", "x0")]
-    assert films[0] != films[1] != films[2] != films[0]
+    torch.manual_seed(0)
+    net = LayerNormUNet()
+    films = [film(playground(Model(net, linear(), target), n=1, steps=2)) for target in ("eps", "v", "x0", "flow")]
+    assert all(a != b for a, b in itertools.combinations(films, 2))
 
 
 def test_it_shows_a_still_that_needs_no_kernel_and_then_the_widgets(ground, monkeypatch):
     shown = []
-    monkeypatch.setattr("ddpm_teach.widgets.live.display", lambda bundle, raw: shown.append(bundle))
+    monkeypatch.setattr("ddpm_teach.show.films.playground.display", lambda bundle, raw: shown.append(bundle))
     ground._ipython_display_()
     still, widgets = shown
     assert ground.film.stands_in in still["text/html"] and {"image/png", "text/plain"} < set(still)

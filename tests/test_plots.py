@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import subprocess
-import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,10 +11,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from ddpm_teach import linear, plots
-from ddpm_teach.kinds import Frame
-from ddpm_teach.pictures import tile
-from ddpm_teach.schedule import cosine
+from ddpm_teach import Frame, cosine, linear
+from ddpm_teach.show import plots
+from ddpm_teach.show.pictures import tile
 
 
 def pictures(n: int, channels: int = 3) -> torch.Tensor:
@@ -85,6 +82,19 @@ def test_the_forward_strip_goes_from_the_picture_to_noise():
     assert np.array_equal(shown(axes[0]), tile(pictures(2), 1))
 
 
+def test_half_precision_and_the_default_device_change_no_figure():
+    """On "meta", and on a GPU that torch.set_default_device names, a tensor made without a device can't be shown."""
+    x, schedule = pictures(2), linear()
+    expected = [shown(axes) for axes in plots.forward_strip(schedule, x).axes]
+    with torch.device("meta"):
+        axes = plots.forward_strip(schedule, x.requires_grad_()).axes
+        plots.schedule_curves(schedule)
+        plots.trajectory_strip(FRAMES)
+    assert all(np.array_equal(shown(place), pixels) for place, pixels in zip(axes, expected, strict=True))
+    axes = plots.forward_strip(schedule, x.bfloat16()).axes
+    assert np.abs(shown(axes[2]).astype(int) - expected[2]).max() <= 1
+
+
 def test_curves_hold_the_schedules_own_numbers():
     left, right = plots.schedule_curves({"linear": linear()}).axes
     assert np.allclose(left.lines[0].get_ydata(), linear().alpha_bar[1:])
@@ -122,12 +132,20 @@ def test_the_strip_has_the_first_and_the_last_frame():
     axes = plots.trajectory_strip(FRAMES, n=2).axes
     assert [place.get_title() for place in axes] == ["t = 3", "t = 0", "", "x̂₀"]
     assert np.array_equal(shown(axes[1]), tile(FRAMES[-1].x))
+    assert plots.trajectory_strip(FRAMES, n=1).axes[0].get_title() == "t = 0"
+    assert len(plots.trajectory_strip(iter(FRAMES)).axes) == 6
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: plots.image_grid(pictures(1)[:0]), "x: expected at least one picture"),
+        (lambda: plots.image_grid(pictures(2), columns=-3), "columns: .* ≥ 1"),
+        (lambda: plots.image_grid(pictures(2), columns=0, titles=["a", "b"]), "columns: .* ≥ 1"),
+        (lambda: plots.forward_strip(linear(), pictures(1), shares=[0, 1.5]), r"shares: .*\[0, 1\], got 1.5"),
+        (lambda: plots.forward_strip(linear(), pictures(1), shares=[]), "shares: expected at least one"),
+        (lambda: plots.schedule_curves({}), "schedules: expected a Schedule, or a dict"),
+        (lambda: plots.trajectory_strip(FRAMES, n=0), "n: .* ≥ 1"),
         (lambda: plots.loss_curve({}), "runs: expected at least one"),
         (lambda: plots.loss_curve({"a": []}), "runs: expected at least one"),
         (lambda: plots.image_grid(pictures(3), titles=["a"]), "titles: expected 3"),
@@ -139,6 +157,12 @@ def test_refusals_name_the_argument(call, words):
         call()
 
 
-def test_the_package_does_not_import_matplotlib_by_itself():
-    code = "import sys, ddpm_teach, ddpm_teach.widgets; print('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+def test_pictures_of_whole_numbers_are_refused_in_one_sentence():
+    whole = pictures(1).long()
+    for call in (
+        lambda: inspect.unwrap(plots.image_grid)(whole),
+        lambda: inspect.unwrap(plots.forward_strip)(linear(), whole),
+        lambda: plots.trajectory_strip([Frame(0, whole)]),
+    ):
+        with pytest.raises(TypeError, match="torch.int64; use x / 127.5 - 1"):
+            call()

@@ -1,7 +1,9 @@
 """The scrubber without a browser: what it makes, what it refuses. tests/browser moves it."""
 
 import base64
+import inspect
 import io
+import json
 import subprocess
 import sys
 
@@ -10,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+import ddpm_teach.show
 from ddpm_teach import Frame, linear
-from ddpm_teach.widgets import browse, compare, forward, scrub
+from ddpm_teach.show import browse, compare, forward, scrub
 
 
 def walk(n=51, shape=(8, 3, 16, 16), seed=0):
@@ -101,6 +104,35 @@ def test_what_the_eye_cannot_tell_stands_in_the_label():
     labels = scrub(frames).data["labels"]
     assert labels == ["t = 2 · 3 NaN pixels in xₜ", "t = 1 · xₜ is 0.50 everywhere · 32 NaN pixels in x̂₀"]
     assert scrub([frames[1]]).data["curve"] is None
+    x[1, :, 0, 1:3], x[0, 0, 2, 2] = torch.inf, -torch.inf
+    assert scrub([Frame(1, x)]).data["labels"] == ["t = 1 · 3 infinite pixels in xₜ"]
+
+
+@pytest.mark.parametrize("size", [1e30, 1e300, torch.inf, torch.nan])
+@pytest.mark.parametrize("schedule", [None, linear()])
+def test_a_walk_that_explodes_is_shown_and_its_film_is_json(size, schedule):
+    """Jupyter's own JSON refuses NaN. 1e30 squared is infinite in float32, and 1e300 squared is in float64."""
+    x = torch.eye(4, dtype=torch.float64)[None, None]
+    frames = [Frame(4, x), Frame(3, x + 1), Frame(2, x * size), Frame(1, x), Frame(0, x + 1)]
+    for film in (
+        scrub(frames, schedule),
+        compare({"a": frames, "b": frames[::-1]}),
+        browse({"a": x, "b": x * size}),
+        forward(x * size, linear()),
+    ):
+        json.dumps(film.data, allow_nan=False)
+        assert film.html() and film.still
+    film = scrub(frames, schedule)
+    assert ("|xₜ| reaches 1e+" if size < torch.inf else " in xₜ") in film.data["labels"][2]
+    if (schedule is None and size > 1e30) or size != size:
+        assert schedule or [point[1] for point in film.data["curve"]["at"]] == [None, 1, None, None, 1]
+
+
+def test_a_change_that_float32_cannot_square_is_the_greatest():
+    x = torch.zeros(1, 1, 4, 4)
+    curve = scrub([Frame(2, x), Frame(1, x + 1e30), Frame(0, x + 1e30 + 1e29)]).data["curve"]
+    assert [point[1] for point in curve["at"]] == [None, 1, pytest.approx(0.1)]
+    assert curve["title"].endswith("at most 1e+30")
 
 
 def test_missing_estimates():
@@ -200,7 +232,7 @@ def test_the_forward_process_is_a_few_kilobytes_whatever_its_length():
 @pytest.mark.parametrize(
     ("images", "schedules", "frames", "message"),
     [
-        (torch.zeros(2, 2, 4, 4), linear(), 5, "got (2, 2, 4, 4)"),
+        (torch.zeros(2, 2, 4, 4), linear(), 5, "(2, 2, 4, 4)"),
         (torch.zeros(2, 3, 4, 4), {}, 5, "schedules: expected a Schedule, or a dict"),
         (torch.zeros(2, 3, 4, 4), linear(), 1, "frames: expected a whole number ≥ 2, got 1"),
     ],
@@ -219,9 +251,14 @@ X = torch.zeros(2, 3, 4, 4)
     [
         ([], {}, "frames: expected at least one"),
         ([Frame(1, X), Frame(0, X[:1])], {}, "all of one shape, got (1, 3, 4, 4), (2, 3, 4, 4)"),
+        ([Frame(1, X, X[:1])], {}, "all of one shape, got (1, 3, 4, 4), (2, 3, 4, 4)"),
         ([Frame(1, X[:, :2])], {}, "got (2, 2, 4, 4)"),
         ([Frame(1, X[0])], {}, "got (3, 4, 4)"),
-        ([Frame(1, X[:0])], {}, "got (0, 3, 4, 4)"),
+        ([Frame(1, X[:0])], {}, "(0, 3, 4, 4)"),
+        ([Frame(1, X)], {"fps": 0}, "fps: expected a number in [0.1, 1000], got 0"),
+        ([Frame(1, X)], {"fps": torch.inf}, "fps: expected a number in [0.1, 1000], got inf"),
+        ([Frame(1, X)], {"columns": -3}, "columns: expected a whole number ≥ 1, got -3"),
+        ([Frame(1, X)], {"scale": 0}, "scale: expected a whole number ≥ 1, got 0"),
         ([Frame(1, X)], {"panels": ("x", "x1")}, "panels: expected some of"),
         ([Frame(1, X)], {"panels": ()}, "panels: expected some of"),
         ([Frame(1, X)], {"titles": ["a", "b"]}, "titles: expected 1"),
@@ -235,6 +272,53 @@ def test_refusals_name_the_argument(frames, options, message):
     assert message in str(error.value)
 
 
-def test_import_is_light():
-    code = "import sys, ddpm_teach.widgets; print({'matplotlib', 'ipywidgets', 'IPython'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+WHOLE = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: scrub([Frame(0, WHOLE)]), "frames"),
+        (lambda: scrub([Frame(0, X, X.long())]), "frames"),
+        (lambda: compare({"a": [Frame(0, X)], "b": [Frame(0, WHOLE)]}), "streams['b']"),
+        (lambda: browse({"a": WHOLE}), "pictures"),
+        (lambda: inspect.unwrap(forward)(WHOLE, linear()), "images"),
+    ],
+)
+def test_pictures_of_whole_numbers_are_refused_in_one_sentence(call, name):
+    with pytest.raises(TypeError) as error:
+        call()
+    assert str(error.value).startswith(f"{name}: ") and "use x / 127.5 - 1" in str(error.value)
+
+
+def test_walks_without_headings_are_refused_with_a_remedy():
+    with pytest.raises(TypeError, match="streams: expected walks by their headings"):
+        inspect.unwrap(compare)([walk(2), walk(2)])
+
+
+def test_a_default_device_changes_no_film():
+    frames, schedule = list(walk(3)), linear()
+    films = scrub(frames), forward(frames[0].x, schedule, seed=3)
+    with torch.device("meta"):
+        again = scrub(frames), forward(frames[0].x, schedule, seed=3)
+        assert len(scrub(frames[:1], panels=["eps"]).data["panels"]) == 1
+    assert [film.data for film in again] == [film.data for film in films]
+
+
+def test_the_room_gives_every_name_and_loads_nothing_before():
+    assert {"show", "scrub", "playground", "forward_strip", "Scrubber", "STYLE"} <= set(ddpm_teach.show.__all__)
+    assert set(ddpm_teach.show.__all__) <= set(dir(ddpm_teach.show))
+    for name in ddpm_teach.show.__all__:
+        assert getattr(ddpm_teach.show, name) is not None
+    with pytest.raises(AttributeError, match="'scrubb'; it has .*scrub"):
+        _ = ddpm_teach.show.scrubb
+    code = """
+import sys
+heavy = {"torch", "matplotlib", "ipywidgets", "anywidget", "IPython"}
+import ddpm_teach.show
+print(sorted(heavy & set(sys.modules)))
+from ddpm_teach.show import scrub, show
+print(sorted(heavy & set(sys.modules)))
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output == "[]\n['torch']\n"

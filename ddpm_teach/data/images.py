@@ -70,7 +70,8 @@ class ImageSet:
 
     def contexts(self, index: Tensor | slice) -> Float[Tensor, "b k"]:
         """The labels at `index` as one-hot vectors (b, number of classes)."""
-        return torch.nn.functional.one_hot(self.labels[index], len(self.classes)).float()
+        k = len(self.classes)
+        return torch.nn.functional.one_hot(self.labels[index], max(k, 1))[:, :k].float()
 
     def fingerprint(self) -> str:
         """64 hexadecimal digits that are others for other pictures, labels, classes, or another order of them."""
@@ -99,7 +100,7 @@ def _check_images(images: Tensor) -> None:
             " images.permute(0, 3, 1, 2)"
         )
     if min(channels, height, width) == 0:
-        raise ValueError(f"images: expected at least one channel and one pixel, got shape {shape}; leave such a set out")
+        raise ValueError(f"images: expected at least one channel and pixel, got shape {shape}; leave this set out")
 
 
 def _to_bytes(images: Tensor) -> str:
@@ -111,16 +112,16 @@ def _to_bytes(images: Tensor) -> str:
     low, high = (bound.item() for bound in images.aminmax())
     span = f" from {low:.4g} to {high:.4g}"
     if images.is_floating_point():
-        if 0 <= low and high <= 1:
+        if low >= 0 and high <= 1:
             return f"{span}; use (x * 255).round().to(torch.uint8), which takes [0, 1] to 0…255"
-        if -1.01 <= low and high <= 1.01:  # a picture in [-1, 1] that was resized or rounded
+        if low >= -1.01 and high <= 1.01:  # a picture in [-1, 1] that was resized or rounded
             return f"{span}; use ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8), which takes [-1, 1] to 0…255"
-        if 0 <= low and high <= 255:
+        if low >= 0 and high <= 255:
             return f"{span}; use x.round().to(torch.uint8)"
         return f"{span}; undo what normalised them, then bring them to 0…255 (NaN has no place there)"
-    if 0 <= low and high <= 255:
+    if low >= 0 and high <= 255:
         return f"{span}; use images.to(torch.uint8)"
-    if 0 <= low and high <= 65535:
+    if low >= 0 and high <= 65535:
         return f"{span}; 16 bits become 8 by (images / 257).round().to(torch.uint8)"
     return f"{span}; bring them to 0…255 first"
 
@@ -137,14 +138,16 @@ def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
 def _check_labels(labels: Tensor, n: int, classes: int) -> None:
     """The range is one look at the device (a wait, where that isn't the CPU): both ends come over together."""
     if not isinstance(labels, Tensor):
-        raise TypeError(f"labels: expected a long tensor ({n},), got a {type(labels).__name__}; use torch.tensor(labels)")
+        raise TypeError(f"labels: expected a long tensor ({n},), got a {type(labels).__name__}; use torch.tensor(…)")
     shape = tuple(labels.shape)
     if shape == (n, classes) and classes > 1:
         raise ValueError(f"labels: expected shape ({n},), got one-hot rows {shape}; use labels.argmax(1)")
     if labels.dtype != torch.long:
         raise TypeError(f"labels: expected whole numbers (a long tensor), got {labels.dtype}; use labels.long()")
     if shape != (n,):
-        remedy = "use labels.flatten()" if labels.ndim != 1 and labels.numel() == n else "give one label for each picture"
+        remedy = (
+            "use labels.flatten()" if labels.ndim != 1 and labels.numel() == n else "give one label for each picture"
+        )
         raise ValueError(f"labels: expected shape ({n},), one for each picture, got {shape}; {remedy}")
     if n == 0 or labels.is_meta:
         return

@@ -1,78 +1,24 @@
-"""Data sets: all pictures as one uint8 tensor, from which batches are cut on the device.
-
-No per-image transforms and no worker processes: a whole data set of the course is a few dozen megabytes. Lesson 03.
-"""
+"""The data sets by name: sprites, which come with the course, and torchvision's. Lesson 03."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import socket
 import tempfile
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from ddpm_teach.checks import check_int
-from ddpm_teach.paths import course_path
+from ddpm_teach.data.images import ImageSet
+from ddpm_teach.storage import course_path
 
 TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
 NAMES = ("sprites", *TORCHVISION)
-
-
-@dataclass
-class ImageSet:
-    """Pictures with labels.
-
-    Attributes:
-        images: (n, c, h, w) uint8.
-        labels: (n,) long, indices into `classes`.
-        classes: the names of the classes.
-        attributes: more columns about each picture: name → list of n words (sprites only).
-    """
-
-    images: UInt8[Tensor, "n c h w"]
-    labels: Tensor
-    classes: tuple[str, ...]
-    attributes: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(c, h, w)."""
-        return tuple(self.images.shape[1:])
-
-    def to(self, device: torch.device | str) -> ImageSet:
-        """The same set with pictures and labels on another device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
-
-    def subset(self, index: Tensor) -> ImageSet:
-        """The pictures at `index`, with their labels and attributes."""
-        attributes = {name: words[index.numpy()] for name, words in self.attributes.items()}
-        return replace(self, images=self.images[index], labels=self.labels[index], attributes=attributes)
-
-    def pictures(self, index: Tensor | slice) -> Float[Tensor, "b c h w"]:
-        """The pictures at `index` as float32 in [-1, 1]: 0 → -1, 255 → 1."""
-        return self.images[index].float() / 127.5 - 1
-
-    def contexts(self, index: Tensor | slice) -> Float[Tensor, "b k"]:
-        """The labels at `index` as one-hot vectors (b, number of classes)."""
-        return torch.nn.functional.one_hot(self.labels[index], len(self.classes)).float()
-
-    def fingerprint(self) -> str:
-        """64 hexadecimal digits that are others for other pictures, labels, classes, or another order of them."""
-        digest = hashlib.sha256(json.dumps([self.image_shape, self.classes]).encode())
-        for tensor in (self.images, self.labels):
-            digest.update(tensor.cpu().contiguous().numpy())
-        return digest.hexdigest()
 
 
 def load(name: str, split: str = "train", size: int | None = None, root: str | Path | None = None) -> ImageSet:
@@ -86,8 +32,10 @@ def load(name: str, split: str = "train", size: int | None = None, root: str | P
             unless given, else a cache folder of the user's, where they are downloaded to at the first use.
 
     Raises:
-        ValueError: for an unknown name or split, or a size smaller than the pictures.
-        FileNotFoundError: if a set isn't at hand and can't be downloaded; no partial file is left.
+        TypeError: for a size that isn't a whole number.
+        ValueError: for an unknown name or split, a size smaller than the pictures, or a damaged file (it is named,
+            and nothing is downloaded over it).
+        FileNotFoundError: if a set isn't at hand and can't be downloaded (no partial file is left), or is still packed.
     """
     if name not in NAMES:
         raise ValueError(f"name: unknown data set {name!r}; known are {', '.join(NAMES)}")
@@ -97,60 +45,19 @@ def load(name: str, split: str = "train", size: int | None = None, root: str | P
     return images if size is None else _padded(images, size, background=255 if name == "sprites" else 0)
 
 
-def from_folder(path: str | Path, size: int) -> ImageSet:
-    """Your own pictures: all in a folder, each cut to a centred square and scaled to size × size, in RGB. Lesson 07.
-
-    Folders inside are the classes, by name; without any, all pictures are of one class, named after the folder. Files
-    that aren't pictures are passed over.
-
-    Args:
-        size: such as 16, 28 or 32.
-
-    Raises:
-        FileNotFoundError: if there is no such folder, or no picture in it.
-        ValueError: for a picture that can't be read (it is named), or a size below 1.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    path, suffixes = Path(path), {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
-    check_int("size", size, 1)
-    classes = folder_classes(path)
-    folders = [path / name for name in classes if (path / name).is_dir()] or [path]
-    pixels, labels = [], []
-    for label, folder in enumerate(folders):
-        for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in suffixes):
-            try:
-                with Image.open(file) as picture:
-                    square = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
-            except (UnidentifiedImageError, OSError) as error:
-                raise ValueError(f"{file}: can't be read as a picture ({error}); mend or remove it") from None
-            pixels.append(np.asarray(square))
-            labels.append(label)
-    if not pixels:
-        raise FileNotFoundError(f"path: no pictures in {path}; expected files such as .png or .jpg, or folders of them")
-    images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
-    return ImageSet(images, torch.tensor(labels), classes)
-
-
-def folder_classes(path: Path) -> tuple[str, ...]:
-    """The classes of `from_folder`: the names of the folders inside, or of the folder itself where it has none.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-    """
-    if not path.is_dir():
-        raise FileNotFoundError(f"path: {path} is no folder; give one with pictures in it")
-    inside = (folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    return tuple(sorted(inside)) or (path.resolve().name,)
-
-
 def _sprites(split: str) -> ImageSet:
-    with np.load(course_path("data/sprites/sprites.npz"), allow_pickle=False) as file:
-        pixels = file["palette"][file[f"{split}_pixels"]]  # (n, 16, 16, 3)
-        labels = torch.from_numpy(file[f"{split}_labels"]).long()
-        words = {name.removeprefix("words_"): file[name] for name in file.files if name.startswith("words_")}
-        attributes = {name: words[name][file[f"{split}_{name}"]] for name in words}
-        classes = tuple(file["classes"].tolist())
+    path = course_path("data/sprites/sprites.npz")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            pixels = file["palette"][file[f"{split}_pixels"]]  # (n, 16, 16, 3)
+            labels = torch.from_numpy(file[f"{split}_labels"]).long()
+            words = {name.removeprefix("words_"): file[name] for name in file.files if name.startswith("words_")}
+            attributes = {name: words[name][file[f"{split}_{name}"]] for name in words}
+            classes = tuple(file["classes"].tolist())
+    except Exception as error:  # zip, LZMA and numpy each have errors of their own for a damaged file
+        raise ValueError(
+            f"{path}: damaged ({type(error).__name__}); restore it (git checkout, or install again)"
+        ) from None
     return ImageSet(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, classes, attributes)
 
 
@@ -158,23 +65,115 @@ def _torchvision(name: str, train: bool, root: str | Path | None) -> ImageSet:
     from torchvision import datasets
 
     make = getattr(datasets, TORCHVISION[name])
-    root = Path(root or os.environ.get("DDPM_TEACH_DATA") or _cache())
-    try:
-        found = make(root, train=train)
-    except RuntimeError:  # torchvision's word for "not there"
-        _download(make, name, root)
-        found = make(root, train=train)
-    pixels = torch.as_tensor(found.data)
+    root = Path(root or os.environ.get("DDPM_TEACH_DATA") or _cache()).expanduser()
+    with torch.device("cpu"):  # whatever the default device is
+        try:
+            _check_idx(name, make, root)
+            data = make(root, train=train)
+        except RuntimeError:  # torchvision's word for "not there", or for a wrong checksum
+            _check_checksums(name, make, root)
+            _check_unpacked(name, make, root)
+            _download(make, name, root)
+            data = make(root, train=train)
+        pixels, labels = torch.as_tensor(data.data), torch.as_tensor(data.targets).long()
     pixels = pixels.permute(0, 3, 1, 2) if pixels.ndim == 4 else pixels[:, None]  # (n, h, w, c) or (n, h, w)
-    classes = tuple(name.partition(" - ")[0] for name in found.classes)  # "7 - seven" is asked for as 7
-    return ImageSet(pixels.contiguous(), torch.as_tensor(found.targets).long(), classes)
+    classes = tuple(name.partition(" - ")[0] for name in data.classes)  # "7 - seven" is asked for as 7
+    return ImageSet(pixels.contiguous(), labels, classes)
 
 
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ddpm-teach"
 
 
-def _download(make: type, name: str, root: Path) -> None:
+def _files(make: type, root: Path) -> dict[Path, str | None]:
+    """The unpacked files that torchvision reads, with their checksums where it knows them (CIFAR10)."""
+    if hasattr(make, "base_folder"):
+        checksums = dict([*make.train_list, *make.test_list, (make.meta["filename"], make.meta["md5"])])
+        return {root / make.base_folder / file: checksum for file, checksum in checksums.items()}
+    return {root / make.__name__ / "raw" / packed.removesuffix(".gz"): None for packed, _ in make.resources}
+
+
+def _damaged(name: str, file: Path, what: str) -> ValueError:
+    return ValueError(
+        f"{name}: {file} {what}; put the right file there, or remove {file.parent}, and the set is downloaded anew"
+    )
+
+
+def _check_idx(name: str, make: type, root: Path) -> None:
+    """Refuses files of MNIST's format that aren't whole, or labels that aren't those of the pictures.
+
+    torchvision asks only whether they exist, and reads what there is.
+    """
+    lengths = {}
+    for file, checksum in _files(make, root).items():
+        if checksum is None and file.exists():
+            lengths[file] = _idx_length(name, file, 3 if "images" in file.name else 1)
+    for file, n in lengths.items():
+        images = file.with_name(file.name.replace("labels-idx1", "images-idx3"))
+        if lengths.get(images, n) != n:
+            raise _damaged(name, file, f"has {n} labels for the {lengths[images]} pictures in {images.name}")
+        if file != images and n and (last := max(file.read_bytes()[8:])) >= len(make.classes):
+            raise _damaged(name, file, f"has a label {last}, of {len(make.classes)} classes")
+
+
+def _idx_length(name: str, file: Path, dimensions: int) -> int:
+    """How many pictures or labels there are, by the header: 0, 0, 8 (bytes), the dimensions, and a length for each."""
+    if file.is_dir():
+        raise _damaged(name, file, "is a folder; move the file in it to its place")
+    try:
+        with file.open("rb") as stream:
+            size, header = file.stat().st_size, stream.read(4 + 4 * dimensions)
+    except OSError as error:
+        raise _damaged(name, file, f"can't be read ({error.strerror})") from None
+    if not header:
+        raise _damaged(name, file, "is empty")
+    if header.startswith(b"\x1f\x8b"):
+        raise _damaged(name, file, "is still packed (it is a .gz by another name): unpack it")
+    if header[:4] != bytes([0, 0, 8, dimensions])[: len(header)]:
+        raise _damaged(name, file, f"isn't an IDX file of bytes in {dimensions} dimensions")
+    lengths = [int.from_bytes(header[i : i + 4], "big") for i in range(4, len(header), 4)]
+    whole = len(header) + int(np.prod(lengths))
+    if len(header) < 4 + 4 * dimensions or size < whole:
+        raise _damaged(name, file, f"is cut off after {size} bytes")
+    if size > whole:
+        raise _damaged(name, file, f"is longer than its header says ({size} bytes for {whole})")
+    if 0 in lengths:
+        raise _damaged(name, file, f"holds nothing (lengths {lengths})")
+    return lengths[0]
+
+
+def _check_checksums(name: str, make: type, root: Path) -> None:
+    from torchvision.datasets.utils import check_integrity
+
+    for file, checksum in _files(make, root).items():
+        if checksum is not None and file.exists() and not check_integrity(file, checksum):
+            empty = file.is_file() and file.stat().st_size == 0
+            raise _damaged(name, file, "is empty" if empty else "is damaged (another checksum than torchvision knows)")
+
+
+def _check_unpacked(name: str, make: type, root: Path) -> None:
+    """Refuses a set that was fetched by hand and not unpacked, or unpacked under another name."""
+    for file in _files(make, root):
+        if file.exists():
+            continue
+        folders = (file.parent, file.parent.parent, root)
+        if hasattr(make, "filename"):  # one archive for all
+            packed, unpack = [folder / make.filename for folder in folders], f"python -m tarfile -e {{}} {root}"
+        else:
+            packed, unpack = [folder / f"{file.name}.gz" for folder in folders], "python -m gzip -d {}"
+        for archive in packed:
+            if archive.is_file():
+                raise FileNotFoundError(
+                    f"{name}: {archive} is still packed; unpack it to {file}: {unpack.format(archive)}"
+                )
+        other = file.with_name(file.name.replace("-idx", ".idx"))  # as some programs unpack it
+        if other != file and other.exists():
+            raise FileNotFoundError(
+                f"{name}: {other} has another name than torchvision reads; rename it to {file.name}"
+            )
+
+
+def _download(make: Callable[..., object], name: str, root: Path) -> None:
     """Downloads into a temporary folder beside its place and moves it there when it is whole."""
     timeout = socket.getdefaulttimeout()
     temporary = None
@@ -187,7 +186,7 @@ def _download(make: type, name: str, root: Path) -> None:
             place = root / file.relative_to(temporary)
             place.parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, place)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # of the file system, the network, the archive, or torchvision's own
         raise FileNotFoundError(
             f"{name}: not found in {root}, and the download failed ({type(error).__name__}): set DDPM_TEACH_DATA to a"
             f" folder with {TORCHVISION[name]} as torchvision stores it, or download it on another machine and copy it"
@@ -201,10 +200,7 @@ def _download(make: type, name: str, root: Path) -> None:
 
 def _padded(images: ImageSet, size: int, background: int) -> ImageSet:
     height, width = images.image_shape[1:]
-    if size < max(height, width):
-        raise ValueError(
-            f"size: expected at least {max(height, width)} (pictures are padded, never shrunk), got {size}"
-        )
+    check_int("size", size, max(height, width), why=" (pictures are padded, never shrunk)")
     left, top = (size - width) // 2, (size - height) // 2
     sides = (left, size - width - left, top, size - height - top)
     return replace(images, images=torch.nn.functional.pad(images.images, sides, value=background))

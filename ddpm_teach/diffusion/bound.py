@@ -58,7 +58,9 @@ def move_variance(schedule: Schedule, variance: str | float = "beta") -> Tensor:
     return (1 - mix) * posterior_variance + mix * beta
 
 
-def variational_weights(schedule: Schedule, target: str | Target = "eps", variance: str | float = "posterior") -> Tensor:
+def variational_weights(
+    schedule: Schedule, target: str | Target = "eps", variance: str | float = "posterior"
+) -> Tensor:
     """(T + 1,) the factor of ‖target - prediction‖² in move t's KL, for a network that predicts "eps", "x0", "v", "flow".
 
     All follow from the means' distance √ᾱ_{t-1} β_t / (1 - ᾱ_t) · ‖x_0 - x̂_0‖ (DDPM eq. 8 and 12) and from the target's
@@ -89,23 +91,21 @@ def bound_moves(
     levels = (x0 + 1) * 127.5
     if 1 in times and not ((levels - levels.round().clamp(0, 255)).abs() < 0.02).all():  # so that NaN fails as well
         raise ValueError("x0: expected pictures in 256 levels k / 127.5 - 1; use images.pictures(index)")
-    return _bound_moves(denoiser, schedule, x0, times, sigma2, rng)
 
+    def moves() -> Iterator[Tensor]:
+        for t in times:
+            with torch.no_grad():  # around the move only: a yield in here would change the caller's grad mode
+                xt = add_noise(schedule, x0, t, draw_noise(x0, rng))
+                true, model = (posterior(schedule, x, xt, t) for x in (x0, denoiser(xt, t).x0))
+                if t == 1:
+                    nats = -_log_share_of_level(x0, model.mean, math.sqrt(sigma2[1]))
+                else:
+                    ratio = true.variance / sigma2[t]
+                    nats = (ratio - 1 - math.log(ratio) + (true.mean - model.mean) ** 2 / sigma2[t]) / 2
+                bits = _bits_per_dimension(nats)
+            yield bits
 
-def _bound_moves(
-    denoiser: Denoiser, schedule: Schedule, x0: Tensor, times: list[int], sigma2: list[float], rng: NoiseSource
-) -> Iterator[Tensor]:
-    for t in times:
-        with torch.no_grad():  # around the move only: a yield in here would change the caller's grad mode
-            xt = add_noise(schedule, x0, t, draw_noise(x0, rng))
-            true, model = posterior(schedule, x0, xt, t), posterior(schedule, denoiser(xt, t).x0, xt, t)
-            if t == 1:
-                nats = -_log_share_of_level(x0, model.mean, math.sqrt(sigma2[1]))
-            else:
-                ratio = true.variance / sigma2[t]
-                nats = (ratio - 1 - math.log(ratio) + (true.mean - model.mean) ** 2 / sigma2[t]) / 2
-            bits = _bits_per_dimension(nats)
-        yield bits
+    return moves()
 
 
 def variational_bound(

@@ -29,15 +29,11 @@ def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) 
         context: (b, …) or (1, …), what the pictures shall show.
         scale: a finite number; beyond 1 it pushes away from `null`.
         null: the context that stands for "no context", or a negative one; zeros unless given.
-
-    Raises:
-        TypeError: if `context` is no tensor.
-        ValueError: if `scale` isn't finite, or `null` has another shape than `context`.
     """
     for name, value in (("context", context), ("null", context if null is None else null)):
         if not isinstance(value, Tensor):
             raise TypeError(
-                f"{name}: expected a tensor (b, …), got {value!r}; use torch.tensor(…) or model.context(name)"
+                f"{name}: expected a tensor (b, …), got {value!r}; use torch.tensor(…), model.context(name)"
             )
     check_number("scale", scale, -math.inf)
     null = torch.zeros_like(context) if null is None else null
@@ -106,10 +102,6 @@ def inpainting(step: Step, schedule: Schedule, known: Images, mask: Tensor, rng:
     Args:
         known: the picture of which a part shall stay, in the batch's shape; floats in [-1, 1].
         mask: true (or 1) where `known` stays; bools or zeros and ones that broadcast to its shape.
-
-    Raises:
-        TypeError: for pictures of whole numbers.
-        ValueError: for other values in the mask, or shapes that don't fit.
     """
     check_pictures("known", known)
     keep = check_mask(mask, known)

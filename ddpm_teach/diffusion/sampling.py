@@ -1,10 +1,10 @@
 """The walk from noise to a picture, and a whole sampler by name. What it puts together is lesson 06's:
 
-    denoise = clipped(from_eps(guided(net, context, 2.0), schedule), schedule)
-    frames = walk(ddim_step(denoise, schedule), x_T, trailing(schedule.T, 50))
+denoise = clipped(from_eps(guided(net, context, 2.0), schedule), schedule)
+frames = walk(ddim_step(denoise, schedule), x_T, trailing(schedule.T, 50))
 
-    *_, last = Sampler("ddim", steps=50, guidance_scale=2.0).frames(model, 8, model.context("hero"))
-    x = sample(model, 8, model.context("hero"), steps=50, guidance_scale=2.0)
+*_, last = Sampler("ddim", steps=50, guidance_scale=2.0).frames(model, 8, model.context("hero"))
+x = sample(model, 8, model.context("hero"), steps=50, guidance_scale=2.0)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import collections
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,8 +27,7 @@ from ddpm_teach.diffusion.targets import clipped
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.diffusion.types import Denoiser, Frame, Step
 
-if TYPE_CHECKING:
-    from ddpm_teach.model import Model
+Model = Any  # ddpm_teach.model's: it knows this room, and the room nothing of it
 
 SAMPLERS: dict[str, Callable[[Denoiser, Schedule, float, NoiseSource], Step]] = {
     "ddim": lambda denoise, schedule, eta, rng: ddim_step(denoise, schedule, eta, rng=rng),
@@ -85,8 +84,7 @@ class Sampler:
         guidance_scale: of `guided`, for a network that takes a context; 1 is the conditional network itself.
         precision: "auto" computes as the hardware is fastest (see `hardware.precision`), "float32" exactly, "bfloat16".
 
-    Raises:
-        ValueError: for another kind or spacing, a number out of range, or an η without effect.
+    A ValueError for another kind or spacing, a number out of range, or an η without effect.
     """
 
     kind: str = "ddim"
@@ -119,18 +117,18 @@ class Sampler:
             ValueError: for contexts that the network doesn't take, or a guidance scale without contexts.
             FloatingPointError: at the last frame, if it has numbers that aren't finite.
         """
-        schedule, device = model.schedule, model.device
-        check_int("n", n, 1)
-        x = model.noise(n, rng := generator(seed))
+        schedule = model.schedule
+        x = model.noise(check_int("n", n, 1), rng := generator(seed))
+        times = SPACINGS[self.spacing](schedule.T, self.steps)
         if contexts is None and self.guidance_scale != 1:
             raise ValueError(f"guidance_scale: {self.guidance_scale} needs contexts to guide towards; pass contexts=…")
-        net = model.tuned(self.precision).net
         if contexts is not None:
             model.check_contexts(contexts, n)
-            net = guided(net, contexts.to(device), self.guidance_scale)
+        net = model.tuned(self.precision).net
+        if contexts is not None:
+            net = guided(net, contexts.to(x.device), self.guidance_scale)
         denoise = clipped(model.target.reader(net, schedule), schedule)
-        step = SAMPLERS[self.kind](denoise, schedule, self.eta, rng)
-        return _finite(walk(step, x, SPACINGS[self.spacing](schedule.T, self.steps)))
+        return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times))
 
 
 def _finite(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -142,11 +140,7 @@ def _finite(frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def generator(seed: int | None) -> torch.Generator:
-    """A generator on the CPU with this seed; None: a new one.
-
-    Raises:
-        ValueError: for a seed below 0 or above 2^63 - 1.
-    """
+    """A generator on the CPU with this seed, 0 ≤ seed < 2^63; None: a new one."""
     rng = torch.Generator("cpu")
     if seed is None:
         rng.seed()
@@ -161,7 +155,7 @@ def sample(
     *,
     seed: int | None = None,
     progress: bool = False,
-    **options: object,
+    **options: Any,
 ) -> Tensor:
     """n pictures (n, c, h, w) in [-1, 1], on the model's device: the last frame of a `Sampler`. Lesson 00.
 

@@ -13,12 +13,10 @@ Derived in lesson 01.
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,7 +25,6 @@ from ddpm_teach.checks import Time, check_int, check_move, check_number, check_s
 from ddpm_teach.diffusion.types import Net
 
 
-@dataclass(frozen=True, eq=False)
 class Schedule:
     """A noise schedule, stored as ᾱ (T + 1,) and nothing else; index = time. Kept in float64 on the CPU.
 
@@ -35,63 +32,61 @@ class Schedule:
         ValueError: unless ᾱ starts at 1 and falls strictly to a last value ≥ 0; later, if it was changed in place.
     """
 
-    alpha_bar: Tensor
-
-    def __post_init__(self) -> None:
-        table = _float64_on_cpu(self.alpha_bar)
+    def __init__(self, alpha_bar: Tensor) -> None:
+        table = _float64_on_cpu(alpha_bar)
         if table.ndim != 1 or len(table) < 2:
             raise ValueError(f"alpha_bar: expected shape (T + 1,) with T ≥ 1, got {tuple(table.shape)}")
         if table[0] != 1 or not (table.diff() < 0).all() or not table[-1] >= 0:
             raise ValueError(
                 "alpha_bar: must start at 1 and fall strictly to a last value ≥ 0; pass the product of 1 - β"
             )
-        object.__setattr__(self, "alpha_bar", table)
-        object.__setattr__(self, "_copies", {})
+        self._table, self.T = table, len(table) - 1  # T: the number of noising steps
+        # The last time with ᾱ_t > 0: T, or T - 1 with zero terminal SNR, where ε says nothing about the picture.
+        self.last_with_signal = self.T - (table[-1] == 0).item()
+        self._shares = {"signal": table.clone(), "noise": 1 - table, "kept": self.alpha, "added": self.beta}
+        self._floats = {name: share.tolist() for name, share in self._shares.items()}
+        self._copies: dict[tuple, Tensor] = {}
+
+    def __repr__(self) -> str:
+        return f"Schedule(T={self.T}, alpha_bar[T]={self.at(self.T):.4g})"
+
+    def __reduce__(self) -> tuple:
+        return Schedule, (self.alpha_bar,)
 
     @property
-    def T(self) -> int:
-        """The number of noising steps."""
-        return len(self.alpha_bar) - 1
+    def alpha_bar(self) -> Tensor:
+        """(T + 1,) ᾱ_t, falling from alpha_bar[0] = 1."""
+        self._check_unchanged()
+        return self._table
 
-    @functools.cached_property
+    @property
     def alpha(self) -> Tensor:
         """(T + 1,) α_t = ᾱ_t / ᾱ_{t-1}; alpha[0] = 1."""
         return torch.cat([self.alpha_bar[:1], self.alpha_bar[1:] / self.alpha_bar[:-1]])
 
-    @functools.cached_property
+    @property
     def beta(self) -> Tensor:
         """(T + 1,) β_t = 1 - α_t; beta[0] = 0."""
         return 1 - self.alpha
 
-    @functools.cached_property
+    @property
     def snr(self) -> Tensor:
         """(T + 1,) signal-to-noise ratio ᾱ_t / (1 - ᾱ_t), a ratio of variances; infinite at t = 0."""
         return self.alpha_bar / (1 - self.alpha_bar)
 
-    @functools.cached_property
+    @property
     def log_snr(self) -> Tensor:
         """(T + 1,) natural logarithm of `snr`."""
         return self.snr.log()
 
-    @functools.cached_property
-    def last_with_signal(self) -> int:
-        """The last time with ᾱ_t > 0: T, or T - 1 with zero terminal SNR, where ε says nothing about the picture."""
-        return self.T - (self.alpha_bar[-1] == 0).item()
-
-    @functools.cached_property
-    def _shares(self) -> dict[str, Tensor]:
-        return {"signal": self.alpha_bar, "noise": 1 - self.alpha_bar, "kept": self.alpha, "added": self.beta}
-
-    @functools.cached_property
-    def _floats(self) -> dict[str, list[float]]:
-        return {name: share.tolist() for name, share in self._shares.items()}
-
     def at(self, t: int) -> float:
         """ᾱ_t as a Python float, for a Python int t in 0…T."""
+        self._check_unchanged()
         return self._floats["signal"][check_int("t", t, 0, self.T)]
 
     def move(self, t: int, s: int) -> tuple[float, float]:
         """(ᾱ_t, ᾱ_s) of a step back, checked: 0 ≤ s < t ≤ T."""
+        self._check_unchanged()
         check_move(t, s, self.T)
         return self._floats["signal"][t], self._floats["signal"][s]
 
@@ -104,7 +99,9 @@ class Schedule:
             needs_signal: refuse a time with ᾱ_t = 0, for what divides by √ᾱ_t.
         """
         high = self.last_with_signal if needs_signal else self.T
-        why = f"; alpha_bar[{self.T}] = 0, where the noise says nothing about the picture: start at {high}, or use from_v"
+        why = (
+            f"; alpha_bar[{self.T}] = 0, where the noise says nothing about the picture: start at {high}, or use from_v"
+        )
         check_time(t, low, high, like, why if high < self.T else "")
         return self._root("signal", t, like), self._root("noise", t, like)
 
@@ -121,16 +118,20 @@ class Schedule:
         check_time(t, 1, self.T, like)
         return self._root("kept", t, like), self._root("added", t, like)
 
-    def _root(self, share: str, t: Time, like: Tensor) -> Tensor:
-        if self.alpha_bar._version:
+    def _check_unchanged(self) -> None:
+        if self._table._version:
             raise ValueError("alpha_bar: was changed in place after the schedule was made; make a new Schedule of it")
+
+    def _root(self, share: str, t: Time, like: Tensor) -> Tensor:
+        self._check_unchanged()
         if isinstance(t, int):
             return like.new_full((), math.sqrt(self._floats[share][t]))
         # Half-precision pictures read a float32 table: rounding ᾱ itself to bfloat16 would merge neighbouring times.
         dtype = torch.promote_types(like.dtype, torch.float32)
         key = share, t.device, dtype
         if key not in self._copies:
-            self._copies[key] = self._shares[share].sqrt().to(dtype).to(t.device)
+            with torch.inference_mode(False):  # a table made inside of it would serve no gradient afterwards
+                self._copies[key] = self._shares[share].sqrt().to(dtype).to(t.device)
         return self._copies[key][t.long()].to(like).reshape(-1, *[1] * (like.ndim - 1))
 
     def check_net(self, net: Net) -> None:
@@ -146,9 +147,7 @@ class Schedule:
 @torch.inference_mode(False)  # an inference tensor couldn't tell that it was changed in place
 def _float64_on_cpu(values: Tensor) -> Tensor:
     """A copy, in two moves: MPS has no float64."""
-    if isinstance(values, Tensor):
-        return values.detach().cpu().to(torch.float64, copy=True)
-    return torch.tensor(values, dtype=torch.float64, device="cpu")
+    return torch.as_tensor(values).detach().cpu().to(torch.float64, copy=True)
 
 
 def from_betas(betas: Tensor) -> Schedule:
@@ -190,7 +189,6 @@ def _warn_of_visible_end(alpha_bar: Tensor) -> None:
 
 
 def _line(T: int, beta_start: float, beta_end: float, power: float = 1.0) -> Tensor:
-    """(T,) values from beta_start^power to beta_end^power at equal distances."""
     check_int("T", T, 1)
     check_share("beta_start", beta_start)
     check_share("beta_end", beta_end)
@@ -213,7 +211,6 @@ def sqrt_beta(T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -
 
 
 def _unit_line(T: int) -> Tensor:
-    """(T + 1,) t / T for t = 0…T."""
     return torch.linspace(0, 1, check_int("T", T, 1) + 1, dtype=torch.float64, device="cpu")
 
 

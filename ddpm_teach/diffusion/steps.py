@@ -13,7 +13,7 @@ import math
 from torch import Tensor
 
 from ddpm_teach.checks import check_int, check_number, check_variance
-from ddpm_teach.diffusion.forward import add_noise, bayes, picture_from
+from ddpm_teach.diffusion.forward import bayes
 from ddpm_teach.diffusion.noise import NoiseSource, draw_noise
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.types import Denoiser, Frame, Step
@@ -86,11 +86,10 @@ def heun_step(denoiser: Denoiser, schedule: Schedule) -> Step:
     predict = ddim_step(denoiser, schedule)
 
     def step(x: Tensor, t: int, s: int) -> Frame:
-        first = predict(x, t, s)
-        if s == 0 or schedule.at(t) == 0:
+        first, (ab_t, ab_s) = predict(x, t, s), schedule.move(t, s)
+        if s == 0 or ab_t == 0:
             return first
-        eps = (first.eps + denoiser(first.x, s).eps) / 2
-        return _move(schedule, x, t, s, eps)
+        return _along((first.eps + denoiser(first.x, s).eps) / 2, x, ab_t, ab_s, s)
 
     return step
 
@@ -104,12 +103,12 @@ def ddim_inversion(denoiser: Denoiser, schedule: Schedule) -> Step:
     def step(x: Tensor, t: int, s: int) -> Frame:
         check_int("t", t, 0, schedule.T - 1)
         check_int("s", s, t + 1, schedule.T)
-        return _move(schedule, x, t, s, denoiser(x, max(t, 1)).eps)
+        return _along(denoiser(x, max(t, 1)).eps, x, schedule.at(t), schedule.at(s), s)
 
     return step
 
 
-def _move(schedule: Schedule, x: Tensor, t: int, s: int, eps: Tensor) -> Frame:
+def _along(eps: Tensor, x: Tensor, ab_t: float, ab_s: float, s: int) -> Frame:
     """From t to s along a given ε̂: √ᾱ_s x̂_0 + √(1 - ᾱ_s) ε̂ with the x̂_0 that it leaves in x."""
-    x0 = picture_from(schedule, x, t, eps)
-    return Frame(s, add_noise(schedule, x0, s, eps), x0, eps)
+    x0 = (x - math.sqrt(1 - ab_t) * eps) / math.sqrt(ab_t)
+    return Frame(s, math.sqrt(ab_s) * x0 + math.sqrt(1 - ab_s) * eps, x0, eps)

@@ -47,9 +47,8 @@ class Target:
     def reader(self, net: Net, schedule: Schedule) -> Denoiser:
         """The network read through a schedule: net(x, t) → estimate, with t: an int or a long tensor (b,) in 1…T.
 
-        Raises:
-            ValueError: for a network that says, in `net.T` or `net.target`, that it was trained for something else; at
-                a call, for a prediction of another shape than x's, or a time at which it can't be read.
+        A ValueError for a network that says, in `net.T` or `net.target`, that it was trained for something else; at a
+        call, for a prediction of another shape than x's, or a time at which it can't be read.
         """
         schedule.check_net(net)
         self.check_net(net)
@@ -64,11 +63,7 @@ class Target:
         return denoise
 
     def check_net(self, net: Net) -> None:
-        """Refuses a network that says, in `net.target`, that it predicts something else: pictures would be noise.
-
-        Raises:
-            ValueError: with both targets.
-        """
+        """Refuses a network that says, in `net.target`, that it predicts something else: pictures would be noise."""
         if (trained := getattr(net, "target", self.name)) != self.name:
             raise ValueError(f"net: was trained to predict {trained!r}, not {self.name!r}; read it by from_{trained}")
 
@@ -92,28 +87,17 @@ V = Target(
     read=lambda v, x, signal, noise: Estimate(signal * x - noise * v, signal * v + noise * x),
     error_in_x0=lambda snr: 1 / (1 + snr),
 )
-
-
-def _read_flow(u: Tensor, x: Tensor, signal: Tensor, noise: Tensor) -> Estimate:
-    x0 = (x - noise * u) / (signal + noise)
-    return Estimate(x0, x0 + u)
-
-
 FLOW = Target(
     "flow",
     ask=lambda schedule, x0, eps, t: eps - x0,
-    read=_read_flow,
+    read=lambda u, x, signal, noise: Estimate(x0 := (x - noise * u) / (signal + noise), x0 + u),
     error_in_x0=lambda snr: 1 / (1 + snr.sqrt()) ** 2,
 )
 TARGETS = {target.name: target for target in (EPS, X0, V, FLOW)}
 
 
 def target_named(name: str | Target) -> Target:
-    """The target with this name; a Target itself stays what it is.
-
-    Raises:
-        ValueError: for an unknown name.
-    """
+    """The target with this name; a Target itself stays what it is. A ValueError for an unknown name."""
     if isinstance(name, Target):
         return name
     if name not in TARGETS:
@@ -122,32 +106,25 @@ def target_named(name: str | Target) -> Target:
 
 
 def from_eps(net: Net, schedule: Schedule) -> Denoiser:
-    """Reads a network that predicts the noise: x̂_0 = (x - √(1 - ᾱ_t) ε̂) / √ᾱ_t (DDPM eq. 15). Lesson 04.
-
-    Refuses a time with ᾱ_t = 0, where ε̂ says nothing about the picture; all else as `Target.reader`.
-    """
+    """Reads a network that predicts ε (see `Target.reader`); not where ᾱ_t = 0: ε̂ says nothing there. Lesson 04."""
     return EPS.reader(net, schedule)
 
 
 def from_x0(net: Net, schedule: Schedule) -> Denoiser:
-    """Reads a network that predicts the picture (see `noise_from` for ε̂, `Target.reader` for errors). Lesson 04."""
+    """Reads a network that predicts the picture x_0 (see `Target.reader`). Lesson 04."""
     return X0.reader(net, schedule)
 
 
 def from_v(net: Net, schedule: Schedule) -> Denoiser:
-    """Reads a network that predicts v (see `velocity`): x̂_0 = √ᾱ_t x_t - √(1 - ᾱ_t) v̂, ε̂ = √(1 - ᾱ_t) x_t + √ᾱ_t v̂.
+    """Reads a network that predicts v (see `velocity`, `Target.reader`), also where ᾱ_t = 0. Lesson 04.
 
-    It is defined at every time, also where ᾱ_t = 0 (Salimans & Ho 2022, appendix D): (x_t, v) is (x_0, ε) turned by an
-    angle of cosine √ᾱ_t, so reading it is turning back. Errors as `Target.reader`. Lesson 04.
+    (x_t, v) is (x_0, ε) turned by an angle of cosine √ᾱ_t, so reading it is turning back: ε̂ = √(1 - ᾱ_t) x_t + √ᾱ_t v̂.
     """
     return V.reader(net, schedule)
 
 
 def from_flow(net: Net, schedule: Schedule) -> Denoiser:
-    """Reads a network that predicts the flow u = ε - x_0, through any schedule: x̂_0 = (x - √(1 - ᾱ) û) / (√ᾱ + √(1 - ᾱ)).
-
-    ε̂ = x̂_0 + û. It is defined at every time, also where ᾱ_t = 0. Errors as `Target.reader`. Lesson 11.
-    """
+    """Reads a network that predicts u = ε - x_0 (see `Target.reader`), through any schedule: ε̂ = x̂_0 + û. Lesson 11."""
     return FLOW.reader(net, schedule)
 
 

@@ -38,22 +38,17 @@ def ldm_uniform(T: int, steps: int) -> list[int]:
     """Latent diffusion's "uniform" list in our times: 50 of 1000 are 982, 962, …, 22, 2 and then 1. It never reaches 0.
 
     Its loop counts from 0 and adds 1, so that its [1, 21, …, 981] are our [2, 22, …, 982]; its last move ends at its
-    ᾱ[0], which is our ᾱ_1. Where `steps` doesn't divide T there are more moves than asked for.
-
-    Raises:
-        ValueError: where latent diffusion raises an IndexError: for 599 of the 1000 numbers of steps at T = 1000.
+    ᾱ[0], which is our ᾱ_1. Where `steps` doesn't divide T there are more moves than asked for. A ValueError where latent
+    diffusion raises an IndexError: for 599 of the 1000 numbers of steps at T = 1000.
     """
-    stride = T // check_int("steps", steps, 1, T)
-    return _from_ldm(T, steps, list(range(0, T, stride)))
+    return _from_ldm(T, steps, list(range(0, T, T // check_int("steps", steps, 1, T))))
 
 
 def ldm_quad(T: int, steps: int) -> list[int]:
     """Latent diffusion's "quad" list in our times: it begins near 0.8 T, not at T, and ends at 1, as above.
 
-    With many steps it names times twice; that is no move, so `walk` refuses it. `quadratic` is the list to use.
-
-    Raises:
-        ValueError: where latent diffusion raises an IndexError: for as many steps as T, up to 5.
+    With many steps it names times twice; that is no move, so `walk` refuses it. `quadratic` is the list to use. A
+    ValueError for as many steps as T, up to 5, as above.
     """
     check_int("steps", steps, 1, T)
     end = math.sqrt(0.8 * T)
@@ -73,7 +68,5 @@ def _from_ldm(T: int, steps: int, indices: list[int]) -> list[int]:
 
 
 SPACINGS: dict[str, Callable[[int, int], list[int]]] = {
-    "trailing": trailing,
-    "leading": leading,
-    "quadratic": quadratic,
+    spacing.__name__: spacing for spacing in (trailing, leading, quadratic)
 }

@@ -38,8 +38,8 @@ def image_shape(net: Any) -> tuple[int, ...]:
     return tuple(net.image_shape)
 
 
-def context_dim(net: Any) -> int | None:
-    """The width of the contexts that a network takes; None if it takes none."""
+def context_dim(net: Any) -> int | tuple[int, ...] | None:
+    """The width of the contexts that a network takes, or their shape; None if it takes none."""
     net = unwrapped(net)
     return getattr(net, "config", {}).get("context_dim", getattr(net, "context_dim", None))
 

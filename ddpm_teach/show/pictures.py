@@ -19,11 +19,50 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from ddpm_teach.files import write_bytes
-from ddpm_teach.kinds import Frame
+from ddpm_teach.checks import check_int, check_pictures
+from ddpm_teach.diffusion.types import Frame
+from ddpm_teach.storage import write_bytes
 
 if TYPE_CHECKING:  # importing the package costs no matplotlib
     from matplotlib.figure import Figure
+
+
+def check_batch(name: str, x: Tensor) -> None:
+    """Refuses what can't be shown as pictures.
+
+    Raises:
+        TypeError: for what is no tensor, or one of whole numbers: bytes 0…255 would all be white.
+        ValueError: for another shape than (b, 1 or 3, h, w), or nothing in it.
+    """
+    check_pictures(name, x)
+    if x.ndim != 4:
+        remedy = f"; {name}[None] makes a batch of one picture" if x.ndim == 3 else ""
+        raise ValueError(f"{name}: expected pictures (b, c, h, w), got {tuple(x.shape)}{remedy}")
+    if x.shape[1] not in (1, 3) or 0 in x.shape:
+        remedy = f"; {name}[:, :3] shows the first three" if x.shape[1] > 3 else ""
+        raise ValueError(f"{name}: expected pictures (b, c, h, w) with 1 or 3 channels, got {tuple(x.shape)}{remedy}")
+
+
+def check_frames(name: str, frames: Iterable[Frame]) -> list[Frame]:
+    """The frames of a walk as a list.
+
+    Raises:
+        TypeError: for something else than frames of floating-point pictures.
+        ValueError: for no frame, or other shapes than (b, 1 or 3, h, w).
+    """
+    frames = list(frames)
+    if not frames:
+        raise ValueError(f"{name}: expected at least one frame, got none; was the walk already used up?")
+    for frame in frames:
+        if not isinstance(frame, Frame):
+            got = type(frame).__name__
+            raise TypeError(
+                f"{name}: expected frames as `walk` yields them, got a {got}; Frame(t, x) makes one of a picture"
+            )
+        for x in (frame.x, frame.x0, frame.eps):
+            if x is not None:
+                check_batch(name, x)
+    return frames
 
 
 def to_uint8(x: Float[Tensor, "*b c h w"]) -> UInt8[np.ndarray, "*b h w c"]:
@@ -38,10 +77,16 @@ def tile(x: Float[Tensor, "b c h w"], columns: int | None = None, gap: int = 1) 
     Args:
         columns: pictures in a row; about as many as rows unless given.
         gap: pixels between them.
+
+    Raises:
+        TypeError: for pictures of whole numbers.
+        ValueError: for another shape, or columns below 1.
     """
+    check_batch("x", x)
+    check_int("gap", gap, 0)
     pictures = to_uint8(x)
     n, h, w, c = pictures.shape
-    columns = columns or math.ceil(math.sqrt(n))
+    columns = math.ceil(math.sqrt(n)) if columns is None else check_int("columns", columns, 1)
     rows = math.ceil(n / columns)
     sheet = np.full((rows * (h + gap) + gap, columns * (w + gap) + gap, c), 230, np.uint8)
     for i, picture in enumerate(pictures):
@@ -52,6 +97,7 @@ def tile(x: Float[Tensor, "b c h w"], columns: int | None = None, gap: int = 1) 
 
 def to_image(pixels: UInt8[np.ndarray, "h w c"], scale: int = 4) -> Image.Image:
     """A Pillow image, each pixel `scale` screen pixels wide; one channel is grey."""
+    check_int("scale", scale, 1)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
@@ -65,6 +111,7 @@ def to_png(image: Image.Image) -> bytes:
 
 def save_png(x: Float[Tensor, "b c h w"], path: str | Path, columns: int | None = None, scale: int = 4) -> None:
     """Writes a batch as one PNG (see `tile`): the whole file, or none."""
+    check_batch("x", x)
     write_bytes(path, to_png(to_image(tile(x, columns), scale)))
 
 
@@ -81,20 +128,30 @@ def save_film(
     GIF has 256 colours; WebP keeps all, here without loss.
 
     Args:
+        frames: all of one shape.
         path: ends in .gif or .webp.
         milliseconds: each frame is shown for.
         hold: milliseconds on the last one.
 
     Raises:
-        ValueError: if there is no frame, or for another ending.
+        TypeError: for pictures of whole numbers.
+        ValueError: if there is no frame, for another ending, or frames of several shapes.
     """
     path, formats = Path(path), {".gif": "GIF", ".webp": "WEBP"}
     if path.suffix.lower() not in formats:
         raise ValueError(f"path: expected a file name that ends in .gif or .webp, got {str(path)!r}")
-    batches = (frame.x if isinstance(frame, Frame) else frame for frame in frames)
-    images = [to_image(tile(x, columns), scale) for x in batches]
+    check_int("milliseconds", milliseconds, 1)
+    check_int("hold", hold, 1)
+    images, shapes = [], set()
+    for i, frame in enumerate(frames):
+        x = frame.x if isinstance(frame, Frame) else frame
+        check_batch(f"frames[{i}]", x)
+        shapes.add(tuple(x.shape))
+        images.append(to_image(tile(x, columns), scale))
     if not images:
-        raise ValueError("frames: expected at least one frame, got none")
+        raise ValueError("frames: expected at least one frame, got none; was the walk already used up?")
+    if len(shapes) > 1:
+        raise ValueError(f"frames: expected pictures of one shape, got {', '.join(map(str, sorted(shapes)))}")
     data = io.BytesIO()
     durations = [milliseconds] * (len(images) - 1) + [hold]
     options = {"save_all": True, "append_images": images[1:], "duration": durations, "loop": 0, "lossless": True}
@@ -118,8 +175,14 @@ class Picture:
 
 
 def show(x: Float[Tensor, "b c h w"] | Figure, alt: str, columns: int | None = None, scale: int = 4) -> Picture:
-    """A batch as one picture (see `tile`), or a figure, in a notebook; `alt` says in words what it shows."""
-    if isinstance(x, Tensor):
+    """A batch as one picture (see `tile`), or a figure, in a notebook; `alt` says in words what it shows.
+
+    Raises:
+        TypeError: for something else, or pictures of whole numbers.
+        ValueError: for another shape.
+    """
+    if not hasattr(x, "savefig"):
+        check_batch("x", x)
         return Picture(to_png(to_image(tile(x, columns), scale)), alt)
     data = io.BytesIO()
     x.savefig(data, format="png")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
@@ -17,10 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
-from ddpm_teach.forward import add_noise
-from ddpm_teach.kinds import Frame
-from ddpm_teach.pictures import tile
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.checks import check_int, check_number
+from ddpm_teach.diffusion.forward import add_noise
+from ddpm_teach.diffusion.sampling import generator
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.types import Frame
+from ddpm_teach.show.pictures import check_batch, check_frames, tile
 
 STYLE: dict[str, Any] = {
     "figure.dpi": 96,
@@ -75,10 +78,12 @@ def image_grid(x: Float[Tensor, "b c h w"], columns: int | None = None, titles: 
         titles: as many as pictures.
 
     Raises:
-        ValueError: for another number of titles, or no picture.
+        TypeError: for pictures of whole numbers.
+        ValueError: for another number of titles, no picture, or columns below 1.
     """
-    if x.ndim != 4 or len(x) == 0:
-        raise ValueError(f"x: expected at least one picture (b, c, h, w), got {tuple(x.shape)}; x[None] makes a batch")
+    check_batch("x", x)
+    if columns is not None:
+        check_int("columns", columns, 1)
     if titles is None:
         columns = min(columns or math.ceil(math.sqrt(len(x))), len(x))
         rows = math.ceil(len(x) / columns)
@@ -104,8 +109,19 @@ def forward_strip(
     shares: Sequence[float] = (0, 0.25, 0.5, 0.75, 1),
     seed: int = 0,
 ) -> Figure:
-    """The forward process, a row for each picture: x_t at these shares of T, with one ε. Lesson 01."""
-    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
+    """The forward process, a row for each picture: x_t at these shares of T, with one ε. Lesson 01.
+
+    Raises:
+        TypeError: for pictures of whole numbers.
+        ValueError: for another shape, or shares outside [0, 1].
+    """
+    check_batch("x0", x0)
+    if len(shares) == 0:
+        raise ValueError("shares: expected at least one share of T, got none; 0 is the picture and 1 is noise")
+    for share in shares:
+        check_number("shares", share, 0, 1)
+    x0 = x0.detach().float().cpu()
+    eps = torch.randn(x0.shape, generator=generator(seed), device="cpu")
     height, width = tile(x0, 1).shape[:2]
     figure, axes = _figure(1, len(shares), (1.6 * len(shares), 0.4 + 1.45 * height / width))
     for place, share in zip(axes[0], shares, strict=True):
@@ -118,9 +134,11 @@ def forward_strip(
 def schedule_curves(schedules: Schedule | Mapping[str, Schedule]) -> Figure:
     """ᾱ and the signal-to-noise ratio (shown down to -60 dB) by time, a line for each schedule. Lesson 01."""
     schedules = {"ᾱ": schedules} if isinstance(schedules, Schedule) else schedules
+    if not isinstance(schedules, Mapping) or not schedules:
+        raise ValueError(f"schedules: expected a Schedule, or a dict of some by name, got {schedules!r}")
     figure, axes = _figure(1, 2, (8.0, 3.0))
     for name, schedule in schedules.items():
-        times = torch.arange(1, schedule.T + 1)
+        times = torch.arange(1, schedule.T + 1, device="cpu")
         axes[0, 0].plot(times, schedule.alpha_bar[1:], label=name)
         axes[0, 1].plot(times, 10 / math.log(10) * schedule.log_snr[1:], label=name)
     axes[0, 0].set(xlabel="t", ylabel="ᾱ", title="share of the signal's variance")
@@ -161,13 +179,15 @@ def loss_curve(runs: Mapping[str, Sequence[tuple[int, float]]], smoothing: float
 @plt.rc_context(STYLE)
 def loss_by_time(t: Int[Tensor, " n"], losses: Float[Tensor, " n"], T: int, bins: int = 20) -> Figure:
     """The mean loss of pictures by their time, in equal bins over 1…T, with standard errors; logarithmic. Lesson 03."""
-    index = ((t.cpu() - 1) * bins / T).long()
-    losses, centres = losses.detach().float().cpu(), (torch.arange(bins) + 0.5) * T / bins
-    found = [(centre, losses[index == i]) for i, centre in enumerate(centres.tolist()) if (index == i).any()]
-    means = [values.mean().item() for _, values in found]
-    errors = [values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan for _, values in found]
+    check_int("bins", bins, 1)
+    index, losses = ((t.cpu() - 1) * bins / T).long(), losses.detach().float().cpu()
+    filled = {(i + 0.5) * T / bins: losses[index == i] for i in range(bins) if (index == i).any()}  # by bin's centre
+    means = [values.mean().item() for values in filled.values()]
+    errors = [
+        values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan for values in filled.values()
+    ]
     figure, axes = _figure()
-    axes[0, 0].errorbar([centre for centre, _ in found], means, errors, fmt="o-", markersize=4, capsize=2)
+    axes[0, 0].errorbar(list(filled), means, errors, fmt="o-", markersize=4, capsize=2)
     axes[0, 0].set(xlabel="t", ylabel="loss", xlim=(0, T))
     _logarithmic(axes[0, 0], "y")
     return figure
@@ -215,11 +235,17 @@ def measured_curves(
 
 @plt.rc_context(STYLE)
 def trajectory_strip(frames: Iterable[Frame], n: int = 8, columns: int | None = None) -> Figure:
-    """n frames of a walk, evenly chosen, the first and the last among them: x above, its x̂_0 below. Lesson 04."""
-    frames = list(frames)
-    if not frames:
-        raise ValueError("frames: expected at least one frame, got none; was the walk already used up?")
-    chosen = [frames[round(i)] for i in torch.linspace(0, len(frames) - 1, min(n, len(frames))).tolist()]
+    """n frames of a walk, evenly chosen, the first and the last among them: x above, its x̂_0 below. Lesson 04.
+
+    A single one (n = 1) is the last.
+
+    Raises:
+        TypeError: for something else than frames.
+        ValueError: for no frame, or n below 1.
+    """
+    frames, n = check_frames("frames", frames), check_int("n", n, 1)
+    backwards = np.linspace(len(frames) - 1, 0, min(n, len(frames)))
+    chosen = [frames[round(i)] for i in reversed(backwards.tolist())]
     rows = 2 if any(frame.x0 is not None for frame in chosen) else 1
     height, width = tile(frames[0].x, columns).shape[:2]
     figure, axes = _figure(rows, len(chosen), (1.2 * len(chosen), rows * (0.35 + height / width)))

@@ -24,7 +24,7 @@ REPO = HERE.parents[1]
 CONSTRAINTS = HERE / "colab-constraints.txt"
 SOURCE = """
 import ddpm_teach
-from ddpm_teach.widgets import playground
+from ddpm_teach.show import playground
 model = ddpm_teach.load_pretrained("sprites")
 playground(model, n=2, steps=3)
 """

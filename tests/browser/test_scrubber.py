@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import ddpm_teach as ddpm
-from ddpm_teach.widgets import compare, forward, scrub
+from ddpm_teach.show import compare, forward, scrub
 from tests.browser.conftest import check_playground
 
 pytestmark = pytest.mark.browser
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 SOURCE = """
 import torch
 import ddpm_teach as ddpm
-from ddpm_teach.widgets import scrub
+from ddpm_teach.show import scrub
 
 def walk():  # towards eight sprites, with the denoiser that knows them
     schedule = ddpm.linear()
@@ -211,7 +211,7 @@ def test_jupyterlab(lab, new_page, bundle):
 
 PLAYGROUND = """
 import ddpm_teach
-from ddpm_teach.widgets import playground
+from ddpm_teach.show import playground
 playground(ddpm_teach.load_pretrained("sprites"), n=2, steps=3)
 """
 

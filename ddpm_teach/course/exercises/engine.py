@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import dis
 import html
 import inspect
 import linecache
-import math
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+
+from ddpm_teach.course.exercises.calls import (
+    Outcome,
+    at_the_start,
+    code_of,
+    generators_kept,
+    name_of,
+    outcome_of,
+    signature_of,
+)
+from ddpm_teach.course.exercises.compare import alike, difference, message, short
 
 STUB_CODE = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}  # all that `def f(x): ...` compiles to
 MARKS = {"passed": "✓", "not attempted": "○"}  # anything else: ✗
@@ -22,7 +30,7 @@ MARKS = {"passed": "✓", "not attempted": "○"}  # anything else: ✗
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found.
+    """What `check` says of a function.
 
     Attributes:
         status: "passed", "not attempted", "mistake" (a recognised one), "error" (the function raised), or "wrong".
@@ -51,14 +59,6 @@ class Mistake(NamedTuple):
 
     says: str
     function: Callable
-
-
-class Outcome(NamedTuple):
-    """What one call came to: a value or an error, and the names of the arguments that it changed in place."""
-
-    value: Any = None
-    error: Exception | None = None
-    changed: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -107,40 +107,45 @@ class Exercise:
 
     def inputs(self) -> list[tuple]:
         """The cases, the same at every call."""
-        return list(self.cases(torch.Generator().manual_seed(0)))
+        with generators_kept(), at_the_start():
+            return list(self.cases(torch.Generator().manual_seed(0)))
 
     def examine(self, function: Any) -> Report:
-        """The report on a learner's function. What it raises is told, never raised."""
+        """The report on a learner's function. What it raises is told, never raised, but for KeyboardInterrupt.
+
+        The function gets copies of its inputs. Its prints and warnings are dropped, and the global generators of all
+        devices are afterwards as they were before.
+        """
         if not callable(function):
             name = self.answer.__name__
             return self._report(
-                "error", f"hand over the function itself, check({self.id!r}, {name}), not {_short(function)}"
+                "error", f"hand over the function itself, check({self.id!r}, {name}), not {short(function)}"
             )
+        with generators_kept():
+            return self._examine(function)
+
+    def _examine(self, function: Callable) -> Report:
         cases = self.inputs()
-        refused = _refused(function, cases[0], self.answer)
-        if refused:
-            return self._report("error", refused)
-        outcomes = [_outcome(function, case) for case in cases]
+        refusal = _refusal(function, cases[0], self.answer)
+        if refusal:
+            return self._report("error", refusal)
+        outcomes = [outcome_of(function, case) for case in cases]
         if _is_stub(function, outcomes[0]):
-            return self._report("not attempted", f"not attempted yet: write {function.__name__} and run its cell again")
-        right = [_outcome(self.reference, case).value for case in cases]
+            return self._report("not attempted", f"not attempted yet: write {name_of(function)} and run its cell again")
+        right = [outcome_of(self.reference, case).value for case in cases]
         wrong = [i for i in range(len(cases)) if self._difference(outcomes[i], right[i])]
-        changed = next((one.changed for one in outcomes if one.changed), ())
-        if not wrong and changed:
-            return self._report(
-                "mistake", f"the values are right, but your function changes {changed[0]} in place; make a new tensor"
-            )
         if not wrong:
-            return self._report("passed", f"passed: {len(cases)} cases ({self.covers})")
+            changed = [self._names()[i] for outcome in outcomes for i in outcome.changed]
+            return self._changes(changed[0]) if changed else self._passes(len(cases))
         for mistake in self.mistakes:
-            theirs = [_outcome(mistake.function, case) for case in cases]
-            if all(_alike(a, b, self.tolerance) for a, b in zip(outcomes, theirs, strict=True)):
+            theirs = [outcome_of(mistake.function, case) for case in cases]
+            if all(alike(a, b, self.tolerance) for a, b in zip(outcomes, theirs, strict=True)):
                 return self._report("mistake", mistake.says)
         first = wrong[0]
         if outcomes[first].error is not None:
             return self._report("error", _told(outcomes[first].error, function) + self._case(cases[first]))
         if outcomes[first].value is None:
-            return self._report("error", f"{function.__name__} returns None; does every way through it end in return?")
+            return self._report("error", f"{name_of(function)} returns None; does every way through it end in return?")
         return self._report(
             "wrong",
             "not right yet. The smallest case that fails:"
@@ -164,118 +169,58 @@ class Exercise:
     def _report(self, status: str, text: str) -> Report:
         return Report(status, f"{self.id} {text}")
 
+    def _passes(self, cases: int) -> Report:
+        return self._report("passed", f"passed: {cases} cases ({self.covers})")
+
+    def _changes(self, name: str) -> Report:
+        return self._report(
+            "mistake", f"the values are right, but your function changes {name} in place; make a new one of it"
+        )
+
     def _difference(self, outcome: Outcome, right: Any) -> str:
-        return "it raises" if outcome.error is not None else _difference(outcome.value, right, self.tolerance)
+        return "it raises" if outcome.error is not None else difference(outcome.value, right, self.tolerance)
+
+    def _names(self) -> list[str]:
+        return list(inspect.signature(self.answer).parameters)
 
     def _case(self, case: tuple) -> str:
-        names = list(inspect.signature(self.answer).parameters)
-        return "".join(f"\n    {name} = {_short(value)}" for name, value in zip(names, case, strict=True))
-
-
-def _outcome(function: Callable, case: tuple) -> Outcome:
-    """One call on a copy of the arguments, with torch's global generator seeded and put back afterwards."""
-    arguments = copy.deepcopy(case)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        try:
-            value = function(*arguments)
-        except Exception as error:
-            return Outcome(error=error)
-    names = inspect.signature(function).parameters
-    pairs = [(name, a, b) for name, a, b in zip(names, arguments, case, strict=False) if isinstance(b, Tensor)]
-    return Outcome(value, changed=tuple(name for name, a, b in pairs if not torch.equal(a, b)))
+        return "".join(f"\n    {name} = {short(value)}" for name, value in zip(self._names(), case, strict=True))
 
 
 def _is_stub(function: Callable, first: Outcome) -> bool:
     if isinstance(first.error, NotImplementedError):
         return True
-    code = getattr(function, "__code__", None)
-    return first.value is None and code is not None and {i.opname for i in dis.get_instructions(code)} <= STUB_CODE
+    code = code_of(function)
+    return (
+        first.error is None
+        and first.value is None
+        and code is not None
+        and {instruction.opname for instruction in dis.get_instructions(code)} <= STUB_CODE
+    )
 
 
-def _refused(function: Callable, case: tuple, answer: Callable) -> str:
-    """A sentence if the function can't even be called with the stub's arguments."""
-    try:
-        inspect.signature(function).bind(*case)
-    except TypeError:
-        wanted, got = inspect.signature(answer), inspect.signature(function)
-        return f"your function takes {got}, it is called with {wanted}; keep the first line of the stub"
-    except ValueError:  # a builtin without a signature
+def _refusal(function: Callable, case: tuple, answer: Callable) -> str:
+    """A sentence if the function can't even be called with the stub's arguments; "" if it can, or can't be asked."""
+    signature = signature_of(function)
+    if signature is None:
         return ""
+    try:
+        signature.bind(*case)
+    except TypeError:
+        stub = inspect.signature(answer)
+        return f"your function takes {signature}, it is called with {stub}; keep the first line of the stub"
     return ""
 
 
-def _told(error: Exception, function: Callable) -> str:
+def _told(error: BaseException, function: Callable) -> str:
     """The error with the line of the learner's own code: the last one on the way to it."""
-    text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a message'}"
-    file = getattr(getattr(function, "__code__", None), "co_filename", None)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    if not frames:
-        return f"{function.__name__} raises {text}. The input:"
-    number = frames[-1].lineno - function.__code__.co_firstlineno + 1
-    line = linecache.getline(file, frames[-1].lineno).strip()
-    return f"{text}\n    in line {number} of {frames[-1].name}: {line}\n  The input:"
-
-
-def _alike(a: Outcome, b: Outcome, tolerance: float) -> bool:
-    """Whether two functions came to the same: both the same kind of error, or values that agree."""
-    if a.error is not None or b.error is not None:
-        return type(a.error) is type(b.error)
-    return not _difference(a.value, b.value, tolerance)
-
-
-def _difference(got: Any, expected: Any, tolerance: float) -> str:
-    """In words how a value differs from what is expected; "" where it doesn't."""
-    if isinstance(expected, Tensor):
-        return _tensor_difference(got, expected, tolerance)
-    if isinstance(expected, list | tuple):
-        if not isinstance(got, list | tuple) or len(got) != len(expected):
-            return f"expected {_short(expected)}, got {_short(got)}"
-        return next(filter(None, (_difference(a, b, tolerance) for a, b in zip(got, expected, strict=True))), "")
-    got = got.item() if isinstance(got, Tensor) and got.numel() == 1 else got
-    if isinstance(expected, int | float) and isinstance(got, int | float):
-        same = math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance) or (
-            got != got and expected != expected
-        )
-    else:
-        same = type(got) is type(expected) and got == expected
-    return "" if same else f"expected {_short(expected)}, got {_short(got)}"
-
-
-def _tensor_difference(got: Any, expected: Tensor, tolerance: float) -> str:
-    if not isinstance(got, Tensor):
-        return f"expected a tensor of shape {tuple(expected.shape)}, got {_short(got)}"
-    if got.shape != expected.shape:
-        return f"expected shape {tuple(expected.shape)}, got {tuple(got.shape)}"
-    if got.dtype != expected.dtype:
-        return f"expected dtype {_dtype(expected)}, got {_dtype(got)}"
-    if expected.requires_grad and not got.requires_grad:
-        return "expected a tensor through which a gradient flows back, got one without"
-    off = ~torch.isclose(got.double(), expected.double(), rtol=tolerance, atol=tolerance, equal_nan=True)
-    if not off.any():
-        return ""
-    if expected.numel() <= 8:
-        return f"expected {_short(expected)}, got {_short(got)}"
-    place = tuple(off.nonzero()[0].tolist())
-    values = f"expected {expected[place].item():.4g}, got {got[place].item():.4g}"
-    return f"at {list(place)}: {values}; {int(off.sum())} of {off.numel()} values differ"
-
-
-def _dtype(x: Tensor) -> str:
-    return str(x.dtype).removeprefix("torch.")
-
-
-def _short(value: Any) -> str:
-    """A value in a few words."""
-    if isinstance(value, Tensor):
-        kind = f"{_dtype(value)} {tuple(value.shape)}"
-        if value.numel() > 8:
-            return f"a tensor, {kind}"
-        numbers = ", ".join(f"{number:.4g}" for number in value.flatten().tolist())
-        return f"[{numbers}]" + (f", {kind}" if value.ndim != 1 else "")
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, torch.nn.Module | type(lambda: 0)):
-        return "a function"
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+    text = f"{type(error).__name__}: {message(error) or 'without a message'}"
+    if isinstance(error, SystemExit):
+        text += " (your function ends the program; return the result instead)"
+    file = getattr(code_of(function), "co_filename", None)
+    steps = [step for step in traceback.walk_tb(error.__traceback__) if step[0].f_code.co_filename == file]
+    if not steps:
+        return f"{name_of(function)} raises {text}. The input:"
+    frame, number = steps[-1]
+    line, code = linecache.getline(file, number).strip(), frame.f_code
+    return f"{text}\n    in line {number - code.co_firstlineno + 1} of {code.co_name}: {line}\n  The input:"

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ddpm_teach.kinds import Frame
-from ddpm_teach.schedule import Schedule
-from ddpm_teach.widgets.film import Panel, many
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.types import Frame
+from ddpm_teach.show.films.sheet import Panel, many
 
 TITLES = {"x": "xₜ · picture at time t", "x0": "x̂₀ · guess of the clean picture", "eps": "ε̂ · guess of the noise"}
 LIMITS = {"x": 1.0, "x0": 1.0, "eps": 3.0}  # what becomes white; its negative becomes black
+FAR = 100.0  # no walk that works comes near: variances of a few, and white is 1
 
 
 def pictures_of(frames: Sequence[Frame], name: str) -> list[Tensor | None]:
     film = [getattr(frame, name) for frame in frames]
-    return [None if x is None else x.detach().float().cpu() for x in film]
+    return [None if x is None else x.detach().cpu() for x in film]
 
 
 def label(frame: Frame, schedule: Schedule | None, panels: Sequence[str]) -> str:
@@ -32,11 +32,20 @@ def label(frame: Frame, schedule: Schedule | None, panels: Sequence[str]) -> str
         words.append(f"SNR {decibel:+.1f} dB".replace("-", "−").replace("inf", "∞"))
     for name in panels:
         (x,), symbol = pictures_of([frame], name), TITLES[name].split()[0]
-        if x is not None and (broken := int(x.isnan().any(1).sum())):
-            words.append(f"{many(broken, 'NaN pixel')} in {symbol}")
-        elif x is not None and x.min() == x.max():
-            words.append(f"{symbol} is {x.min():.2f} everywhere")
+        if x is not None:
+            words += _oddities(x.double(), symbol)
     return " · ".join(words)
+
+
+def _oddities(x: Tensor, symbol: str) -> list[str]:
+    """Pixels that are no numbers, one value everywhere, values far beyond white and black."""
+    counts = {"NaN pixel": int(x.isnan().any(1).sum()), "infinite pixel": int(x.isinf().any(1).sum())}
+    if any(counts.values()):
+        return [f"{many(count, noun)} in {symbol}" for noun, count in counts.items() if count]
+    far = x.abs().max().item()
+    if x.min() == x.max():
+        return [f"{symbol} is {x.min().item():{'.2f' if far < FAR else '.2g'}} everywhere"]
+    return [f"|{symbol}| reaches {far:.2g}"] if far > FAR else []
 
 
 def level_curve(schedule: Schedule, shown: Sequence[int]) -> dict[str, Any]:
@@ -51,11 +60,14 @@ def level_curve(schedule: Schedule, shown: Sequence[int]) -> dict[str, Any]:
 
 
 def change_curve(frames: Sequence[Frame]) -> dict[str, Any] | None:
-    """Root mean square change of x0, or of x where no frame has an x0, from each frame to the next; None where none."""
+    """Root mean square change of x0, or of x where no frame has an x0, from each frame to the next; None where none.
+
+    A gap in the curve stands where there is no estimate, or a change that isn't finite.
+    """
     name = "x" if all(frame.x0 is None for frame in frames) else "x0"
     film = pictures_of(frames, name)
     moves = [None] + [
-        None if now is None or before is None else math.sqrt(_square(now - before)) for before, now in pairwise(film)
+        None if now is None or before is None else _root([_square(before, now)]) for before, now in pairwise(film)
     ]
     return _relative(
         f"change of {TITLES[name].split()[0]} by frame, at most {{:.2g}}", [frame.t for frame in frames], moves
@@ -69,13 +81,20 @@ def distance_curve(panels: Sequence[Panel], times: Sequence[int]) -> dict[str, A
         shown = [panel.film[panel.at[i]] for panel in panels]
         if any(x is None for x in shown):
             return None
-        return math.sqrt(sum(_square(a - b) for a, b in combinations(shown, 2)) / math.comb(len(shown), 2))
+        return _root([_square(a, b) for a, b in combinations(shown, 2)])
 
     return _relative("distance between the panels, at most {:.2g}", times, [at(i) for i in range(len(times))])
 
 
-def _square(x: Tensor) -> float:
-    return torch.nan_to_num(x, 0, 0, 0).square().mean().item()
+def _square(a: Tensor, b: Tensor) -> float:
+    """Their mean square distance, in float64: the square of 1e20 is infinite in float32."""
+    return (a.double() - b.double()).square().mean().item()
+
+
+def _root(squares: list[float]) -> float | None:
+    """The root of their mean; None, a gap in the curve, if that isn't finite: no JSON has NaN, and no page shows it."""
+    root = math.sqrt(sum(squares) / len(squares))
+    return root if math.isfinite(root) else None
 
 
 def _relative(title: str, times: Sequence[int], values: list[float | None]) -> dict[str, Any] | None:

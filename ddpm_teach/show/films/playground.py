@@ -1,6 +1,6 @@
 """The sampler playground: sliders for all that a sampler can be asked, and the film of what came of it. Lesson 06.
 
-    playground(load_pretrained("sprites"))
+    playground(load_model("sprites"))
 
 It needs a kernel. Where none answers, the film that was shown last stays, and can be moved.
 """
@@ -17,13 +17,15 @@ import ipywidgets
 import torch
 import traitlets
 from IPython.display import display
+from ipywidgets import FloatSlider, IntSlider
 
 from ddpm_teach.checks import check_int
-from ddpm_teach.kinds import Frame
-from ddpm_teach.samplers import SAMPLERS, SPACINGS, Recipe
-from ddpm_teach.weights import Pretrained
-from ddpm_teach.widgets.film import SCRIPT, STYLE, Scrubber
-from ddpm_teach.widgets.scrubber import scrub
+from ddpm_teach.diffusion.sampling import SAMPLERS, Sampler
+from ddpm_teach.diffusion.times import SPACINGS
+from ddpm_teach.diffusion.types import Frame
+from ddpm_teach.model import Model
+from ddpm_teach.show.films.scrubber import scrub
+from ddpm_teach.show.films.sheet import SCRIPT, STYLE, Scrubber
 
 
 class Film(anywidget.AnyWidget):
@@ -41,6 +43,7 @@ export default {
     };
     model.on('change:data', refresh);
     refresh();
+    return () => model.off('change:data', refresh);
   },
 };
 """
@@ -57,26 +60,34 @@ class Playground:
     """What `playground` makes: the widgets, and the thread that samples.
 
     Attributes:
-        controls: name → ipywidget; setting a value is like moving it by hand.
+        model: computes as the device is fastest, converted or recorded once for all films.
+        controls: "sampler", "spacing", "steps", "eta", "seed", and "guidance" where there are classes → ipywidget;
+            setting a value is like moving it by hand.
+        classes: name of a class → its slider, apart, since a class may be called "seed".
         film: the film's widget.
         message: what is going on, or what went wrong, in words.
         scrubber: the film that is shown now.
     """
 
-    def __init__(self, model: Pretrained, n: int, steps: int, classes: tuple[str, ...]) -> None:
-        self.model, self.n = model, n
-        self.controls = _controls(steps, classes)
+    def __init__(self, model: Model, n: int, steps: int) -> None:
+        self.model, self.n = model.tuned("auto"), n
+        names = model.classes if model.context_dim == len(model.classes) else ()
+        self.classes = {name: _slider(FloatSlider, float(i == 0), 0.0, 1.0, 0.05, name) for i, name in enumerate(names)}
+        self.controls = _controls(steps, model.schedule.T, bool(self.classes))
         self.message = ipywidgets.HTML()
         self.progress = ipywidgets.FloatProgress(
             min=0, max=1, layout={"width": "100%", "max_width": "640px", "height": "12px"}
         )
         self.scrubber: Scrubber = scrub(self.frames(self.settings()), model.schedule)
         self.film = Film(data=self.scrubber.data, stands_in=f"{self.scrubber.name}-still")
-        columns = ipywidgets.HBox(_columns(self.controls), layout={"flex_flow": "row wrap"})  # one on a phone
+        how = [control for name, control in self.controls.items() if name != "guidance"]
+        what = [control for name, control in self.controls.items() if name == "guidance"] + [*self.classes.values()]
+        columns = [ipywidgets.VBox(part) for part in (how, what) if part]
+        columns = ipywidgets.HBox(columns, layout={"flex_flow": "row wrap"})  # one on a phone
         self.box = ipywidgets.VBox([columns, self.progress, self.message, self.film])
         self._latest = Latest(self._work, self._failed)
-        for control in self.controls.values():
-            control.observe(lambda _: self._latest.ask(self.settings()), "value")
+        for control in (*self.controls.values(), *self.classes.values()):
+            control.observe(self._moved, "value")
 
     def __repr__(self) -> str:
         return f"Playground({self.scrubber!r})"
@@ -90,15 +101,23 @@ class Playground:
         display({"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}, raw=True)
 
     def settings(self) -> dict[str, Any]:
-        """The values of all controls."""
-        return {name: control.value for name, control in self.controls.items()}
+        """The values of all controls, and those of the classes, in their order, as "mixture"."""
+        values = {name: control.value for name, control in self.controls.items()}
+        return values | {"mixture": [slider.value for slider in self.classes.values()]}
 
     def frames(self, settings: dict[str, Any]) -> Iterator[Frame]:
         """The walk that the settings ask for, computed as it is read."""
-        mix = [settings[name] for name in self.model.classes if name in settings]
-        chosen = {name: settings[name] for name in ("sampler", "spacing", "steps", "eta")}
-        recipe = Recipe(**chosen, guidance_scale=settings.get("guidance", 1.0))
-        return recipe.frames(self.model, self.n, torch.tensor([mix]).float() if mix else None, settings["seed"])
+        kind, mixture = settings["sampler"], settings["mixture"]
+        drawn = any(mixture)  # else there is no class, and guidance has nothing to push towards
+        sampler = Sampler(
+            kind,
+            steps=settings["steps"],
+            spacing=settings["spacing"],
+            eta=settings["eta"] if kind == "ddim" else 0.0,
+            guidance_scale=settings["guidance"] if drawn else 1.0,
+        )
+        contexts = torch.tensor([mixture], dtype=torch.float32, device="cpu") if drawn else None
+        return sampler.frames(self.model, self.n, contexts, settings["seed"])
 
     def wait(self, seconds: float = 60.0) -> None:
         """Until everything that was asked for is shown, for scripts and tests.
@@ -108,6 +127,10 @@ class Playground:
         """
         if not self._latest.idle.wait(seconds):
             raise TimeoutError(f"seconds: the playground is still sampling after {seconds}")
+
+    def _moved(self, change: object) -> None:
+        self.controls["eta"].disabled = self.controls["sampler"].value != "ddim"
+        self._latest.ask(self.settings())
 
     def _work(self, settings: dict[str, Any], stale: Callable[[], bool]) -> None:
         self.message.value, self.progress.bar_style = "sampling …", ""
@@ -156,55 +179,49 @@ class Latest:
                 self._failed(error)
 
 
-def playground(model: Pretrained, *, n: int = 8, steps: int = 20) -> Playground:
+def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
     """Sliders for seed, steps, η, guidance scale, the mixture of classes, sampler and spacing, over the film of a walk.
 
     Moving one samples anew when it is let go; what was still being sampled is dropped.
 
     With all class sliders at 0 there is no class, and guidance has nothing to push towards. From Python,
-    `.controls["steps"].value = 50` moves a slider, `.wait()` waits for the film, `.scrubber` is the film.
+    `.controls["steps"].value = 50` moves a slider, `.classes["hero"].value = 0.5` a class's; `.wait()` waits for the
+    film, `.scrubber` is the film. The network is used as it is now: training it further changes no film.
 
     Args:
-        model: as `load_pretrained` gives it.
+        model: what `load_model` gives, or a Model of your own network.
         n: pictures in the film.
-        steps: at the start, 1…100.
+        steps: at the start, 1…100, or 1…T where T is less.
 
     Raises:
-        TypeError: for something else than a model of `load_pretrained`.
+        TypeError: for something else than a Model.
         ValueError: for n or steps out of range.
+        FloatingPointError: for a network that makes numbers that aren't finite.
     """
-    if not isinstance(model, Pretrained):
+    if not isinstance(model, Model):
         got = type(model).__name__
-        raise TypeError(f'model: expected what load_pretrained("sprites") gives, with net and schedule, got a {got}')
+        raise TypeError(
+            f'model: expected a Model, got a {got}; load_model("sprites") gives one, Model(net, schedule) too'
+        )
     check_int("n", n, 1)
-    check_int("steps", steps, 1, 100)
-    takes_context = model.net.config.get("context_dim") is not None
-    return Playground(model, n, steps, model.classes if takes_context else ())
+    check_int("steps", steps, 1, min(100, model.schedule.T))
+    return Playground(model, n, steps)
 
 
-def _controls(steps: int, classes: tuple[str, ...]) -> dict[str, ipywidgets.Widget]:
-    style = {"style": {"description_width": "90px"}, "layout": {"width": "320px", "max_width": "100%"}}
+STYLED = {"style": {"description_width": "90px"}, "layout": {"width": "320px", "max_width": "100%"}}
 
-    def slider(kind: type, value: float, low: float, high: float, step: float, name: str) -> ipywidgets.Widget:
-        numbers = {"value": value, "min": low, "max": high, "step": step}
-        return kind(description=name, continuous_update=False, **numbers, **style)  # a sampling when it is let go
 
-    whole, real = ipywidgets.IntSlider, ipywidgets.FloatSlider
+def _slider(kind: type, value: float, low: float, high: float, step: float, name: str) -> ipywidgets.Widget:
+    numbers = {"value": value, "min": low, "max": high, "step": step}
+    return kind(description=name, continuous_update=False, **numbers, **STYLED)  # a sampling when it is let go
+
+
+def _controls(steps: int, T: int, guidance: bool) -> dict[str, ipywidgets.Widget]:
     controls = {
-        "sampler": ipywidgets.Dropdown(options=list(SAMPLERS), description="sampler", **style),
-        "spacing": ipywidgets.Dropdown(options=list(SPACINGS), description="spacing", **style),
-        "steps": slider(whole, steps, 1, 100, 1, "steps"),
-        "eta": slider(real, 0.0, 0.0, 1.0, 0.05, "η (ddim)"),
-        "seed": slider(whole, 0, 0, 99, 1, "seed"),
+        "sampler": ipywidgets.Dropdown(options=list(SAMPLERS), description="sampler", **STYLED),
+        "spacing": ipywidgets.Dropdown(options=list(SPACINGS), description="spacing", **STYLED),
+        "steps": _slider(IntSlider, steps, 1, min(100, T), 1, "steps"),
+        "eta": _slider(FloatSlider, 0.0, 0.0, 1.0, 0.05, "η (ddim)"),
+        "seed": _slider(IntSlider, 0, 0, 99, 1, "seed"),
     }
-    if classes:
-        controls["guidance"] = slider(real, 2.0, 0.0, 8.0, 0.5, "guidance")
-        controls |= {name: slider(real, float(i == 0), 0.0, 1.0, 0.05, name) for i, name in enumerate(classes)}
-    return controls
-
-
-def _columns(controls: dict[str, ipywidgets.Widget]) -> list[ipywidgets.VBox]:
-    """How to sample on the left, what to draw on the right."""
-    how = [control for name, control in controls.items() if name in ("sampler", "spacing", "steps", "eta", "seed")]
-    what = [control for control in controls.values() if control not in how]
-    return [ipywidgets.VBox(part) for part in (how, what) if part]
+    return controls | ({"guidance": _slider(FloatSlider, 2.0, 0.0, 8.0, 0.5, "guidance")} if guidance else {})

@@ -111,6 +111,8 @@ function makeCurve({title, ends, line, at}, show) {
   };
 }
 
+const eyes = new WeakMap();  // element -> who watches its width; a film that has gone would stay in memory with its own
+
 function mount(element, data, {index = data.start, onchange} = {}) {
   const variants = data.variants || [data], speeds = [1, 2, 4, 0.5];
   let words = variants[0], now, timer = null, speed = 1, loop = false;
@@ -200,7 +202,9 @@ function mount(element, data, {index = data.start, onchange} = {}) {
   element.replaceChildren(root);
   const fit = () => panels.forEach(panel => panel.fit(element.clientWidth - 8));
   fit();
-  new ResizeObserver(fit).observe(element);
+  eyes.get(element)?.disconnect();
+  eyes.set(element, new ResizeObserver(fit));
+  eyes.get(element).observe(element);
   const ready = Promise.all(panels.map(panel => panel.ready)).then(() => {
     show(index);
     root.dataset.ready = '1';

@@ -12,23 +12,32 @@ import torch
 from torch import Tensor
 
 from ddpm_teach.checks import check_int
-from ddpm_teach.forward import add_noise
-from ddpm_teach.kinds import Frame
-from ddpm_teach.pictures import tile
-from ddpm_teach.schedule import Schedule
-from ddpm_teach.widgets.film import (
+from ddpm_teach.diffusion.forward import add_noise
+from ddpm_teach.diffusion.sampling import generator
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.types import Frame
+from ddpm_teach.show.films.captions import (
+    LIMITS,
+    TITLES,
+    change_curve,
+    distance_curve,
+    label,
+    level_curve,
+    pictures_of,
+)
+from ddpm_teach.show.films.sheet import (
     Panel,
     Scrubber,
-    check_pictures,
+    check_one_shape,
     column,
     evenly,
-    few_columns,
     geometry,
     make,
     many,
+    pick_columns,
     strip,
 )
-from ddpm_teach.widgets.words import LIMITS, TITLES, change_curve, distance_curve, label, level_curve, pictures_of
+from ddpm_teach.show.pictures import check_batch, check_frames, tile
 
 
 def scrub(
@@ -45,24 +54,26 @@ def scrub(
     """The frames of a walk under one slider. Lesson 00.
 
     Arrow keys, Home and End move it, the space bar plays it. Colours are clamped, never stretched: x and x0 show
-    [-1, 1], eps shows [-3, 3]; NaN becomes mid grey, and the label counts it.
+    [-1, 1], eps shows [-3, 3]; NaN becomes mid grey, and the label counts it, as it names values far beyond white.
 
     Args:
         frames: pictures (b, c, h, w) with 1 or 3 channels, all of one shape.
         schedule: adds ᾱ and the signal-to-noise ratio to the label, and ᾱ's curve under the slider. Without it the
-            curve is the change from frame to frame.
+            curve is the change from frame to frame, with a gap where that isn't finite.
         panels: any of "x", "x0", "eps", from left to right; x, and x0 where some frame has it, unless given.
         titles: a heading for each panel.
         columns: pictures in a row.
         scale: width of a picture's pixel on the screen; less where the page is narrow.
-        fps: frames a second at speed 1×.
+        fps: frames a second at speed 1×, 0.1…1000.
         start: position 0, 1, … of the frame that is shown at first; the last one unless given.
 
     Raises:
+        TypeError: for something else than frames, or pictures of whole numbers.
         ValueError: without frames, for other shapes, other panels, another number of titles than of panels, or a start
             that isn't there.
     """
-    frames = _some(frames, "frames")
+    frames = check_frames("frames", frames)
+    check_one_shape("frames", _every_picture(frames))
     if not isinstance(schedule, Schedule | None):
         raise TypeError(f"schedule: expected a Schedule such as linear(), got {schedule!r}")
     if panels is None:
@@ -100,18 +111,22 @@ def compare(
         columns, scale, fps: as in `scrub`.
 
     Raises:
+        TypeError: for something else than walks by name, or pictures of whole numbers.
         ValueError: for fewer or more walks, an empty one, other shapes, or another panel.
     """
+    if not isinstance(streams, Mapping):
+        got = type(streams).__name__
+        raise TypeError(f'streams: expected walks by their headings, {{"ddpm": walk(…), "ddim": walk(…)}}, got a {got}')
     if not 2 <= len(streams) <= 4:
         raise ValueError(f"streams: expected two to four walks, got {len(streams)}")
     if panel not in TITLES:
         raise ValueError(f'panel: expected "x", "x0" or "eps", got {panel!r}')
-    walks = {title: _some(frames, f"streams[{title!r}]") for title, frames in streams.items()}
+    walks = {title: check_frames(f"streams[{title!r}]", frames) for title, frames in streams.items()}
+    check_one_shape("streams", [x for frames in walks.values() for x in _every_picture(frames)])
     own = {title: [frame.t for frame in frames] for title, frames in walks.items()}
     times = max(own.values(), key=len)
     at = {title: _nearest(ts, times) for title, ts in own.items()}
     shown = [_panel(title, frames, panel, at[title]) for title, frames in walks.items()]
-    check_pictures([frames[0].x for frames in walks.values()] + [x for one in shown for x in one.film])
     labels = [_times([own[title][at[title][i]] for title in walks]) for i in range(len(times))]
     like = next(iter(walks.values()))[0].x
     marks = [f"t = {t}" for t in times]
@@ -141,15 +156,17 @@ def forward(
         columns, scale, fps: as in `scrub`.
 
     Raises:
+        TypeError: for pictures of whole numbers.
         ValueError: for other shapes, fewer than two frames, or no schedule.
     """
+    check_batch("images", images)
     images = images.detach().float().cpu()
-    count, _, height, width = check_pictures([images])
+    count, _, height, width = images.shape
     schedules = {"": schedules} if isinstance(schedules, Schedule) else schedules
     if not isinstance(schedules, Mapping) or not schedules:
         raise ValueError(f"schedules: expected a Schedule, or a dict of some by name, got {schedules!r}")
     check_int("frames", frames, 2)
-    eps, reach = torch.randn(images.shape, generator=torch.Generator().manual_seed(seed)), 4.0
+    eps, reach = torch.randn(images.shape, generator=generator(seed), device="cpu"), 4.0
     times = {
         name: [round(i * schedule.T / (frames - 1)) for i in range(frames)] for name, schedule in schedules.items()
     }
@@ -162,7 +179,7 @@ def forward(
         }
         for name, schedule in schedules.items()
     ]
-    columns = min(columns or few_columns(count), count)
+    columns = pick_columns(columns, count)
     mix = {"x0": column(images), "eps": column(eps / reach), "reach": reach}
     title = "xₜ = √ᾱₜ x₀ + √(1 − ᾱₜ) ε"
     data = geometry(width, height, count, columns, 1, scale, fps)
@@ -191,12 +208,14 @@ def browse(
         columns, scale, fps: as in `scrub`.
 
     Raises:
+        TypeError: for pictures of whole numbers.
         ValueError: without pictures, or for other shapes.
     """
     if not isinstance(pictures, Mapping) or not pictures:  # a batch would have too long a text
         got = "none" if isinstance(pictures, Mapping) else f"a {type(pictures).__name__}"
         raise ValueError(f"pictures: expected some by their labels, {{'scale 2': x, …}}, got {got}")
-    labels, shown = list(pictures), [x.detach().float().cpu() for x in pictures.values()]
+    check_one_shape("pictures", pictures.values())
+    labels, shown = list(pictures), [x.detach().cpu() for x in pictures.values()]
     return make([Panel(title, shown, range(len(shown)))], shown[0], labels, labels, None, columns, scale, fps)
 
 
@@ -216,17 +235,8 @@ def _times(of_panels: list[int]) -> str:
     return "t = " + ", ".join(map(str, of_panels if len(set(of_panels)) > 1 else of_panels[:1]))
 
 
-def _some(frames: Iterable[Frame], name: str) -> list[Frame]:
-    frames = list(frames)
-    if not frames:
-        raise ValueError(f"{name}: expected at least one frame, got none; was the walk already used up?")
-    if not all(isinstance(frame, Frame) for frame in frames):
-        got = type(next(frame for frame in frames if not isinstance(frame, Frame))).__name__
-        raise TypeError(
-            f"{name}: expected frames as `walk` yields them, got a {got}; Frame(t, x) makes one of a picture"
-        )
-    check_pictures([frames[0].x])
-    return frames
+def _every_picture(frames: Iterable[Frame]) -> list[Tensor | None]:
+    return [x for frame in frames for x in (frame.x, frame.x0, frame.eps)]
 
 
 def _panel(title: str, frames: Sequence[Frame], name: str, at: Sequence[int]) -> Panel:

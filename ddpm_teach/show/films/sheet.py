@@ -22,8 +22,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ddpm_teach.files import write_bytes
-from ddpm_teach.pictures import tile, to_image, to_png
+from ddpm_teach.checks import check_int, check_number
+from ddpm_teach.show.pictures import check_batch, tile, to_image, to_png
+from ddpm_teach.storage import write_bytes
 
 LIGHT, GREY, INK = (250, 250, 250), (110, 110, 110), (40, 40, 40)
 SCRIPT, STYLE = (resources.files(__package__).joinpath(f"scrubber.{kind}").read_text("utf-8") for kind in ("js", "css"))
@@ -49,7 +50,7 @@ class Scrubber:
     @property
     def json(self) -> str:
         """The data as a script may hold it."""
-        return json.dumps(self.data, ensure_ascii=False).replace("<", "\\u003c")
+        return json.dumps(self.data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
     @property
     def name(self) -> str:
@@ -100,13 +101,13 @@ def make(
     scale: int | None,
     fps: float,
 ) -> Scrubber:
-    """The film of panels; `like` is a picture of theirs, for the case that none has anything to show.
+    """The film of panels, of which all pictures have one shape; `like` is one, where none has anything to show.
 
     Each position has a label, on the page, and a shorter mark, in the still.
     """
-    count, channels, height, width = check_pictures([like, *(x for panel in panels for x in panel.film)])
-    columns = min(columns or few_columns(count), count)
-    empty = torch.full((count, channels, height, width), 0.8)
+    count, _, height, width = like.shape
+    columns = pick_columns(columns, count)
+    empty = torch.full(like.shape, 0.8, device="cpu")
     grids = [np.stack([tile(empty if x is None else x, columns, gap=0) for x in panel.film]) for panel in panels]
     palette = _palette(grids)
     sheets = [_sheet(grid) for grid in grids]
@@ -141,21 +142,27 @@ def geometry(
 ) -> dict[str, Any]:
     """What scrubber.js must know of the pictures' arrangement: all panels in one row on a page 1000 pixels wide."""
     room = {1: 400, 2: 272}.get(panels, 220)
-    scale = scale or max(1, room // (columns * (width + 1)))
+    scale = max(1, room // (columns * (width + 1))) if scale is None else check_int("scale", scale, 1)
+    check_number("fps", fps, 0.1, 1000)  # a browser's timer takes a longest wait, and beyond it none
     return {"size": [width, height], "count": count, "columns": columns, "scale": scale, "fps": fps}
 
 
-def check_pictures(pictures: Iterable[Tensor | None]) -> tuple[int, ...]:
-    """The one shape that all of them have."""
-    shapes = sorted({tuple(x.shape) for x in pictures if x is not None})
-    if len(shapes) > 1 or len(shapes[0]) != 4 or shapes[0][1] not in (1, 3) or 0 in shapes[0]:
-        found = ", ".join(map(str, shapes))
-        raise ValueError(f"frames: expected pictures (b, 1 or 3, h, w), all of one shape, got {found}")
-    return shapes[0]
+def check_one_shape(name: str, pictures: Iterable[Tensor | None]) -> tuple[int, ...]:
+    """The one shape (b, 1 or 3, h, w) that all of them have."""
+    shapes = set()
+    for x in pictures:
+        if x is not None:
+            check_batch(name, x)
+            shapes.add(tuple(x.shape))
+    if len(shapes) > 1:
+        raise ValueError(f"{name}: expected pictures all of one shape, got {', '.join(map(str, sorted(shapes)))}")
+    return shapes.pop()
 
 
-def few_columns(count: int) -> int:
-    """About as many as rows, and such that the last row is full where that can be."""
+def pick_columns(columns: int | None, count: int) -> int:
+    """Pictures in a row. Unless given, about as many as rows, and such that the last row is full where that can be."""
+    if columns is not None:
+        return min(check_int("columns", columns, 1), count)
     side = math.ceil(math.sqrt(count))
     return next((k for k in range(side, 2 * side) if count % k == 0), side)
 
