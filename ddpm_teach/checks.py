@@ -146,8 +146,62 @@ def check_pictures(name: str, x: Tensor) -> None:
         ValueError: for no picture.
     """
     if not isinstance(x, Tensor):
-        raise TypeError(f"{name}: expected pictures as a tensor (b, …), got a {type(x).__name__}; use torch.as_tensor(…)")
+        raise TypeError(
+            f"{name}: expected pictures as a tensor (b, …), got a {type(x).__name__}; use torch.as_tensor(…)"
+        )
     if not x.is_floating_point():
         raise TypeError(f"{name}: expected floats in [-1, 1], got {x.dtype}; use x / 127.5 - 1 for bytes 0…255")
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"{name}: expected at least one picture (b, …), got shape {tuple(x.shape)}")
+
+
+def check_size(x: Tensor, image_shape: tuple[int, int, int]) -> None:
+    """Checks that x is (b, *image_shape).
+
+    Raises:
+        ValueError, TypeError: that name what came and the remedy.
+    """
+    channels, height, width = image_shape
+    if x.ndim != 4:
+        raise ValueError(
+            f"x: expected a batch (b, {channels}, {height}, {width}), got {tuple(x.shape)}; x[None] makes one"
+        )
+    check_floats(x)
+    if x.shape[1] != channels:
+        raise ValueError(
+            f"x: expected {channels} channels, got {x.shape[1]}; convert the pictures or build the net for them"
+        )
+    if x.shape[2:] != (height, width):
+        raise ValueError(
+            f"x: expected pictures of {height}×{width}, got {x.shape[2]}×{x.shape[3]};"
+            " pad them (data.load(size=…)) or build the net for that size"
+        )
+
+
+def check_input(
+    x: Tensor, t: Tensor, c: Tensor | None, image_shape: tuple[int, int, int], T: int, context_dim: int | None
+) -> None:
+    """Checks net(x, t, c): x (b, *image_shape), t long (b,) in 1…T, c (b, context_dim) or None.
+
+    Raises:
+        ValueError: that names the argument, what came, and the remedy.
+        TypeError: if x isn't of floats, t isn't of whole numbers, or c is no tensor.
+    """
+    check_size(x, image_shape)
+    if not isinstance(t, Tensor) or t.shape != (len(x),):
+        got = tuple(t.shape) if isinstance(t, Tensor) else repr(t)
+        raise ValueError(
+            f"t: expected a long tensor ({len(x)},), one time per picture, got {got}; use torch.full(({len(x)},), t)"
+        )
+    check_time(t, 1, T)
+    if c is None:
+        return
+    if context_dim is None:
+        raise ValueError("c: this network takes no context; leave it out, or use a network with a context_dim")
+    if not isinstance(c, Tensor):
+        raise TypeError(f"c: expected a tensor ({len(x)}, {context_dim}), got {type(c).__name__}; use torch.tensor(c)")
+    if c.shape != (len(x), context_dim):
+        raise ValueError(
+            f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"
+            f" torch.nn.functional.one_hot(labels, {context_dim}).float() makes them from labels"
+        )

@@ -102,7 +102,9 @@ def to_scheduler(schedule: Schedule, target: Target) -> DDIMScheduler:
     """
     if target.name not in PREDICTIONS:
         known = ", ".join(PREDICTIONS)
-        raise ValueError(f"model: expected a network for {known}, got one for {target.name}; diffusers' DDIM has no other")
+        raise ValueError(
+            f"model: expected a network for {known}, got one for {target.name}; diffusers' DDIM has no other"
+        )
     return DDIMScheduler(
         num_train_timesteps=schedule.T,
         trained_betas=schedule.beta[1:].tolist(),

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ddpm_teach import nets
 from ddpm_teach.diffusion.schedule import Schedule
-from ddpm_teach.diffusion.targets import EPS, Target, target_named
-from ddpm_teach.diffusion.types import Denoiser, carrying
+from ddpm_teach.diffusion.targets import EPS, TARGETS, Target, target_named
+from ddpm_teach.diffusion.types import Denoiser, Net, carrying
 from ddpm_teach.storage import course_path, read_tensors, write_tensors
 
 NAMES = ("sprites", "mnist", "mnist32")
@@ -23,7 +23,7 @@ class Model:
     """A network, and what it was trained for: nothing that takes a Model can read it as something else.
 
     Attributes:
-        net: with `image_shape` (c, h, w), as every network of this course has.
+        net: a module with `image_shape` (c, h, w), as every network of this course has; a wrapper of one in `tuned`.
         schedule: the one that it was trained with.
         target: what it predicts: EPS, X0, V or FLOW, or the name of one.
         classes: the names of its classes, in the order of the context vector.
@@ -34,9 +34,9 @@ class Model:
         ValueError: for a schedule or target that the network wasn't trained for, as far as it knows.
     """
 
-    net: nn.Module
+    net: nn.Module | Net
     schedule: Schedule
-    target: Target = EPS
+    target: Target | str = EPS
     classes: tuple[str, ...] = ()
     card: str = ""
 
@@ -60,7 +60,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return next(nets.unwrapped(self.net).parameters(), torch.empty(0)).device
+        return next(nets.unwrapped(self.net).parameters(), torch.empty(0, device="cpu")).device
 
     @property
     def denoiser(self) -> Denoiser:
@@ -81,8 +81,10 @@ class Model:
         return torch.eye(len(self.classes), device="cpu")[[self.classes.index(name) for name in names]]
 
     def all_contexts(self, each: int = 1) -> Tensor | None:
-        """`each` contexts for every class, class by class; None if the network takes no context."""
-        return None if self.context_dim is None else self.context(*self.classes).repeat_interleave(each, 0)
+        """`each` contexts for every class, class by class; None if there are no classes, or none can be named."""
+        if self.context_dim is None or not self.classes:
+            return None
+        return self.context(*self.classes).repeat_interleave(each, 0)
 
     def check_contexts(self, contexts: Tensor, n: int) -> None:
         """Refuses contexts that the network doesn't take.
@@ -104,7 +106,8 @@ class Model:
 
     def noise(self, n: int, rng: torch.Generator) -> Tensor:
         """x_T: (n, c, h, w) normal noise, drawn on rng's device in float32, in the network's dtype and on its device."""
-        like = next((p for p in nets.unwrapped(self.net).parameters() if p.is_floating_point()), torch.empty(0))
+        weights = nets.unwrapped(self.net).parameters()
+        like = next((weight for weight in weights if weight.is_floating_point()), torch.empty(0, device="cpu"))
         return torch.randn(n, *self.image_shape, generator=rng, device=rng.device).to(like)
 
     def tuned(self, precision: str = "auto") -> Model:
@@ -112,15 +115,17 @@ class Model:
 
         What changes the network afterwards doesn't change the result, unless `precision` is "float32".
         """
-        from ddpm_teach.hardware.precision import tuned
+        from ddpm_teach.hardware.precision import Evaluated, Tuned, tuned
 
-        if self.net is not nets.unwrapped(self.net):
+        if isinstance(self.net, Tuned | Evaluated):
             return self
         return replace(self, net=carrying(tuned(self.net, self.device, precision), self.net))
 
     def to(self, device: torch.device | str) -> Model:
-        """The same model on another device; the network itself is moved, as torch does it."""
-        return replace(self, net=self.net.to(device))
+        """The same model on another device; the network itself is moved, as torch does it. Of a tuned one the network
+        that was tuned."""
+        net = self.net if isinstance(self.net, nn.Module) else nets.unwrapped(self.net)
+        return replace(self, net=net.to(device))
 
 
 def load_model(name: str | Path, device: torch.device | str = "cpu") -> Model:
@@ -154,14 +159,19 @@ def save_weights(path: str | Path, model: Model, **meta: object) -> None:
     """Writes a model in half precision: weights, configuration, classes, schedule and target (and what `meta` adds).
 
     Raises:
-        ValueError: for weights that aren't finite in half precision, or a network that isn't one of this course.
+        ValueError: for weights that aren't finite in half precision, or a network or target that isn't of this course.
     """
     net = nets.unwrapped(model.net)
+    if not nets.is_known(net):
+        raise ValueError(
+            f"net: expected a network of this course, got a {type(net).__name__}, which no weights file can build;"
+            " save_checkpoint keeps a run of it"
+        )
+    if TARGETS.get(model.target.name) is not model.target:
+        raise ValueError(f"target: expected one of {', '.join(TARGETS)}, got your own {model.target.name!r}")
     tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
     if not all(t.isfinite().all() for t in tensors.values()):
         raise ValueError(f"net: has weights that aren't finite, or too large for half precision; {path} isn't written")
-    if not nets.is_known(net):
-        raise ValueError(f"net: expected a network of this course, got a {type(net).__name__}, which no file can build")
     meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name}
     write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(model.classes), **meta})
 
@@ -171,9 +181,13 @@ def load_weights(path: str | Path) -> Model:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it isn't a whole, undamaged file of `save_weights`.
+        ValueError: if it isn't a whole, undamaged file of `save_weights`, or a classifier's.
     """
     net, meta = load_net(path)
+    if "alpha_bar" not in meta:
+        raise ValueError(
+            f"{path}: holds a {meta['net']['name']}, which draws nothing; ddpm_teach.model.load_net reads it"
+        )
     schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64, device="cpu"))
     target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
     net.target = target.name
@@ -194,6 +208,7 @@ def load_net(path: str | Path) -> tuple[nn.Module, dict]:
         ValueError: if it isn't a whole, undamaged weights file.
     """
     tensors, meta = read_tensors(path, "weights")
-    net = nets.from_config(meta["net"])
+    with torch.device("cpu"):  # whatever the default device is
+        net = nets.from_config(meta["net"])
     net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     return net.eval().requires_grad_(False), meta

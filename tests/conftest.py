@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 import ddpm_teach
-from ddpm_teach.data import ImageSet
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.data.images import ImageSet
+from ddpm_teach.diffusion.schedule import Schedule
 from tests import laws
 
 # The same examples in every run, and no clock: these machines are shared.

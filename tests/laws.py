@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
@@ -113,7 +113,7 @@ def the_tables_are_products_of_one_minus_beta(m):
 
 @law
 def the_tables_end_where_the_papers_say(m):
-    """DESIGN.md section 5; the mean of ᾱ is the loss of the best predictor for N(0, 1) data."""
+    """The mean of ᾱ is the loss of the best predictor for N(0, 1) data."""
     ends = {m.linear: 4.0358e-5, m.cosine: 2.4288e-9, m.scaled_linear: 4.6601e-3}
     for make, end in ends.items():
         assert make().at(1000) == pytest.approx(end, rel=2e-5)
@@ -198,19 +198,69 @@ def the_posterior_is_bayes_rule(m):
 # --- reading a network ----------------------------------------------------------------------------------------------
 
 
+def targets_and_schedules(m: ModuleType) -> Iterator[tuple[object, object, tuple[int, ...]]]:
+    """Each of the four targets with each kind of schedule, and times at which it can be read there."""
+    short = [m.straight(20), m.zero_terminal_snr(strong(m))]  # ᾱ_T = 0
+    for target, schedule in itertools.product((m.EPS, m.X0, m.V, m.FLOW), [strong(m), m.linear(), m.cosine(), *short]):
+        end = schedule.last_with_signal if target.needs_signal else schedule.T
+        yield target, schedule, (1, schedule.T // 2, end - 1, end)
+
+
 @law
-def the_three_readings_return_what_was_put_in(m):
-    """x_0 and ε, told as ε, x_0 or v, for one time or one each; √ᾱ x̂_0 + √(1-ᾱ) ε̂ gives x_t back."""
-    schedule, (x0, eps) = strong(m), normal(2, 3, 1, 4, 4)
-    for t in (1, 9, 20, torch.tensor([1, 9, 20])):
-        x = m.add_noise(schedule, x0, t, eps)
-        said = {m.from_eps: eps, m.from_x0: x0, m.from_v: m.velocity(schedule, x0, eps, t)}
-        for read, truth in said.items():
-            estimate = read(lambda x, t, c=None, truth=truth: truth, schedule)(x, t)
+def what_a_target_asks_for_is_read_as_what_was_put_in(m):
+    """x_0 and ε, told as ε, x_0, v or flow, for one time or one each; √ᾱ x̂_0 + √(1-ᾱ) ε̂ gives x_t back."""
+    x0, eps = normal(2, 4, 1, 4, 4)
+    for target, schedule, times in targets_and_schedules(m):
+        for t in (*times, torch.tensor(times)):
+            x = m.add_noise(schedule, x0, t, eps)
+            prediction = target.ask(schedule, x0, eps, t)
+            estimate = target.reader(lambda x, t, c=None, prediction=prediction: prediction, schedule)(x, t)
+            close(estimate.x0, x0, rtol=1e-9, atol=1e-9, msg=lambda text: f"{target.name}: {text}")  # noqa: B023
+            close(estimate.eps, eps, rtol=1e-9, atol=1e-9, msg=lambda text: f"{target.name}: {text}")  # noqa: B023
+            wild = target.reader(smooth_net, schedule)(3 * x, t)
+            close(m.add_noise(schedule, wild.x0, t, wild.eps), 3 * x, rtol=1e-9, atol=1e-9)
+
+
+@law
+def the_four_readers_have_their_formulas(m):
+    """By the table of the course, from ᾱ alone."""
+    schedule, x = strong(m), normal(3, 5)
+    for t in (1, 9, 20):
+        signal, noise = math.sqrt(schedule.at(t)), math.sqrt(1 - schedule.at(t))
+        y = smooth_net(x, torch.full((3,), t))
+        expected = {
+            m.from_eps: ((x - noise * y) / signal, y),
+            m.from_x0: (y, (x - signal * y) / noise),
+            m.from_v: (signal * x - noise * y, signal * y + noise * x),
+            m.from_flow: ((x - noise * y) / (signal + noise), (x + signal * y) / (signal + noise)),
+        }
+        for read, (x0, eps) in expected.items():
+            estimate = read(smooth_net, schedule)(x, t)
             close(estimate.x0, x0, rtol=1e-10, atol=1e-10)
             close(estimate.eps, eps, rtol=1e-10, atol=1e-10)
-            wild = read(smooth_net, schedule)(3 * x, t)
-            close(m.add_noise(schedule, wild.x0, t, wild.eps), 3 * x, rtol=1e-11, atol=1e-11)
+
+
+def error_in_x0_of_a_perturbed_prediction(m: ModuleType, target: object, schedule: object, t: int) -> float:
+    """‖x_0 - x̂_0‖² where the prediction is off by δ, over ‖δ‖²; measured, since reading is affine."""
+    x, prediction, delta = normal(3, 2, 5)
+    one, other = (
+        target.reader(lambda x, t, c=None, y=y: y, schedule)(x, t).x0 for y in (prediction, prediction + delta)
+    )
+    return ((one - other).square().sum() / delta.square().sum()).item()
+
+
+@law
+def min_snr_weighs_the_error_of_the_picture(m):
+    """Hang et al. 2023: min(SNR, γ) · ‖x_0 - x̂_0‖², whatever the network predicts. 1 for ε where nothing is left."""
+    for target, schedule, times in targets_and_schedules(m):
+        for gamma in (0.5, 5.0):
+            weights = m.snr_weight(schedule, torch.tensor(times), target, gamma).tolist()
+            for t, weight in zip(times, weights, strict=True):
+                snr = schedule.at(t) / (1 - schedule.at(t))
+                expected = min(snr, gamma) * error_in_x0_of_a_perturbed_prediction(m, target, schedule, t)
+                assert weight == pytest.approx(expected, rel=1e-4, abs=1e-30), (target.name, t, gamma)
+    ended = m.straight(20)
+    assert m.snr_weight(ended, torch.tensor([20]), "eps", 5.0).item() == pytest.approx(1)
 
 
 @law
@@ -484,6 +534,23 @@ def a_mixture_comes_back_with_its_weights(m):
             assert x[side].std(0).tolist() == pytest.approx([std] * 2, rel=5 / math.sqrt(2 * k) + 0.02)
 
 
+@law
+def euler_along_the_flow_is_ddim(m):
+    """On the straight path z_s = (1 - s) x_0 + s ε, Euler's z ← z + (s' - s) û is DDIM's move of x = z / c,
+    c² = (1 - s)² + s², for every list of times: to rounding."""
+    for T in (20, 1000):
+        schedule, x = m.straight(T), normal(4, 3)
+        step = m.ddim_step(m.from_flow(smooth_net, schedule), schedule)
+        lists = [m.trailing(T, 5), m.leading(T, 4), m.quadratic(T, 7), [T, T - 1, T // 2, 2, 0], [T, 0], [T - 3, 5, 1]]
+        for times in [*lists, *([range(T, -1, -1)] if T == 20 else [])]:
+            c = {t: math.hypot(1 - t / T, t / T) for t in times}
+            frames = m.walk(step, x, times)
+            z = c[times[0]] * next(frames).x
+            for (t, s), frame in zip(itertools.pairwise(times), frames, strict=True):
+                z = z + (s - t) / T * smooth_net(z / c[t], torch.full((4,), t))
+                close(c[s] * frame.x, z, rtol=1e-11, atol=1e-11)
+
+
 # --- times ----------------------------------------------------------------------------------------------------------
 
 
@@ -537,6 +604,29 @@ def the_variational_weights_are_differences_of_snr(m):
         close(eps, beta**2 / (2 * log_variance[2:].exp() * alpha * (1 - ab)), rtol=1e-9, atol=0)
         close(v, x0 * (1 - ab), rtol=1e-12, atol=0)
         assert log_variance[1] == log_variance[2] and m.variational_weights(schedule)[1].isfinite()
+
+
+@law
+def the_bound_weighs_every_targets_error_as_its_moves_do(m):
+    """With the true prediction each KL is a constant; off by δ it grows by weight · mean(δ²), measured in its moves."""
+    x0, delta = normal(2, 6, 50)
+    for target, schedule, times in targets_and_schedules(m):
+        if schedule.T > 100:
+            continue
+        for t, variance in itertools.product(sorted({2, *times} - {1}), ("posterior", "beta", 0.5)):
+            nats = []
+            for off in (0.0, 1.0):
+
+                def net(x: Tensor, t: Tensor, c: Tensor | None = None, off: float = off) -> Tensor:
+                    time = int(t[0])
+                    return target.ask(schedule, x0, m.noise_from(schedule, x, time, x0), time) + off * delta  # noqa: B023
+
+                (bits,) = m.bound_moves(target.reader(net, schedule), schedule, x0, [t], variance, generator(1))
+                nats.append(bits * math.log(2))
+            weight = m.variational_weights(schedule, target, variance)[t].item()
+            grown = (nats[1] - nats[0]) / delta.square().mean(1)
+            close(grown, torch.full_like(grown, weight), rtol=1e-6, atol=1e-9)
+            close(m.variational_weights(schedule, target.name, variance)[t].item(), weight)
 
 
 @law

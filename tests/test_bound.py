@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ddpm_teach.bound import bound_moves, move_variance, posterior_log_variance, variational_bound, variational_weights
-from ddpm_teach.data import load
-from ddpm_teach.denoise import from_eps
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.data.sets import load
+from ddpm_teach.diffusion.bound import (
+    bound_moves,
+    move_variance,
+    posterior_log_variance,
+    variational_bound,
+    variational_weights,
+)
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.targets import from_eps
 from tests.laws import generator
 
 

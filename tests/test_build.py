@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from ddpm_teach.build import build
+from ddpm_teach.course.build import build
 
 
 def lesson(path, *sources):

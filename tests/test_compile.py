@@ -26,6 +26,8 @@ FUNCTIONS = {
     "from_eps": lambda x: PLAIN(x, T).x0,
     "from_x0": lambda x: m.from_x0(smooth_net, SCHEDULE)(x, T).eps,
     "from_v": lambda x: m.from_v(smooth_net, SCHEDULE)(x, 5).x0,
+    "from_flow": lambda x: m.from_flow(smooth_net, SCHEDULE)(x, T).x0,
+    "what the loss asks": lambda x: sum(target.ask(SCHEDULE, x, X, T) for target in m.TARGETS.values()),
     "clipped": lambda x: m.clipped(PLAIN, SCHEDULE)(x, 5).eps,
     "thresholded": lambda x: m.thresholded(PLAIN, SCHEDULE)(x, 5).x0,
     "score_corrected": lambda x: m.score_corrected(PLAIN, SCHEDULE, lambda x, t: -x, 0.1)(x, T).x0,
@@ -50,6 +52,13 @@ def test_it_is_one_graph(name):
     expected = FUNCTIONS[name](X)
     torch.manual_seed(0)
     torch.testing.assert_close(compiled(X), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_schedule_that_has_no_tables_yet_is_traced_too():
+    torch._dynamo.reset()
+    schedule = strong(m)
+    compiled = torch.compile(lambda x: m.add_noise(schedule, x, T, X), fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(X), m.add_noise(SCHEDULE, X, T, X))
 
 
 @pytest.mark.parametrize("training", [False, True])

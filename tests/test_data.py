@@ -426,7 +426,7 @@ def test_unknown_names_and_sizes_are_refused(bad):
 
 
 def test_a_size_is_a_whole_number():
-    with pytest.raises(TypeError, match=r"size: .*int\(size\)"):
+    with pytest.raises(TypeError, match="size"):
         load("sprites", "test", size=32.0)
 
 

@@ -1,15 +1,24 @@
 """Exercises: every solution passes, every declared mistake is named, and anything else is answered by a sentence."""
 
+import copy
+import functools
 import inspect
 import json
 import os
+import random
+import sys
+import types
+import warnings
+from concurrent.futures import CancelledError
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from ddpm_teach import exercises
+from ddpm_teach.course import exercises
 
-ALL = [exercise for found in exercises.declared().values() for exercise in found]
+ALL = [exercise for group in exercises.declared().values() for exercise in group]
 MISTAKES = [(exercise, i) for exercise in ALL for i in range(len(exercise.mistakes))]
 
 
@@ -116,6 +125,237 @@ def test_what_is_no_attempt_at_all_is_answered_too(function, words):
     assert not report.passed and all(word in report.text for word in words)
 
 
+# --- whatever can be called
+
+
+def as_object(function):
+    class Own:
+        def __call__(self, *args):
+            return function(*args)
+
+    return Own()
+
+
+def as_nameless(function):
+    class Nameless:
+        def __call__(self, *args):
+            return function(*args)
+
+        def __getattr__(self, name):
+            raise RuntimeError(f"no {name} here")
+
+    return Nameless()
+
+
+def as_module(function):
+    class Own(nn.Module):
+        def forward(self, *args):
+            return function(*args)
+
+    return Own()
+
+
+def as_decorated(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+CALLABLES = {
+    "function": lambda f: f,
+    "lambda": lambda f: lambda *args: f(*args),
+    "partial": functools.partial,
+    "partial of partial": lambda f: functools.partial(functools.partial(f)),
+    "method": lambda f: types.MethodType(lambda self, *args: f(*args), object()),
+    "object": as_object,
+    "object whose attributes raise": as_nameless,
+    "module": as_module,
+    "decorated": as_decorated,
+    "no_grad": lambda f: torch.no_grad()(f),
+}
+SOME = [exercises.find(id) for id in ("01.3", "02.2", "03.2", "04.4", "05.3", "06.3")]
+
+
+def some(f):
+    return pytest.mark.parametrize("exercise", SOME, ids=lambda exercise: exercise.id)(f)
+
+
+def any_callable(f):
+    return pytest.mark.parametrize("dressed", CALLABLES.values(), ids=CALLABLES)(f)
+
+
+@some
+@any_callable
+def test_the_solution_passes_however_it_is_dressed(exercise, dressed):
+    assert exercise.examine(dressed(exercise.answer)).passed
+
+
+@some
+@any_callable
+@pytest.mark.parametrize("body", ["raise RuntimeError", "sys.exit(3)", "return (lambda f: f(f))(lambda f: f(f))"])
+def test_what_any_callable_raises_becomes_a_sentence(exercise, dressed, body):
+    report = exercise.examine(dressed(with_body(exercise, f"import sys; {body}")))
+    assert report.status == "error"
+    assert any(word in report.text for word in ("RuntimeError", "SystemExit", "RecursionError"))
+
+
+@some
+@any_callable
+def test_any_callable_that_returns_nothing_is_answered(exercise, dressed):
+    report = exercise.examine(dressed(with_body(exercise, "len('')")))
+    assert report.status == "error" and "returns None" in report.text
+
+
+@some
+@pytest.mark.parametrize("dressed", ["function", "partial", "partial of partial", "decorated"])
+def test_a_stub_is_not_attempted_however_it_is_dressed(exercise, dressed):
+    report = exercise.examine(CALLABLES[dressed](with_body(exercise, "...")))
+    assert report.status == "not attempted" and exercise.answer.__name__ in report.text
+
+
+@some
+@pytest.mark.parametrize("function", [len, max, dict, type, torch.cat, torch.nn.functional.pad, torch.relu, np.add])
+def test_builtins_and_classes_are_answered(exercise, function):
+    assert exercise.examine(function).status in ("error", "wrong")
+
+
+def test_a_builtin_without_a_signature_can_pass():
+    assert exercises.check("07.1", torch.nn.functional.scaled_dot_product_attention).passed
+
+
+# --- whatever can be raised
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise ValueError("not even a message")
+
+
+class Base(BaseException):
+    pass
+
+
+@some
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit, SystemExit(0), GeneratorExit, CancelledError, Base, Mute, MemoryError, StopIteration],
+    ids=repr,
+)
+def test_every_error_is_told(exercise, error):
+    def function(*args):
+        raise error
+
+    report = exercise.examine(function)
+    assert report.status == "error" and (error if isinstance(error, type) else type(error)).__name__ in report.text
+
+
+def test_who_ends_the_program_is_told_the_remedy():
+    report = exercises.check("01.1", lambda *args: sys.exit(0))
+    assert "SystemExit" in report.text and "return" in report.text
+
+
+@some
+def test_an_interrupt_stays_one(exercise):
+    def function(*args):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exercise.examine(function)
+
+
+def test_an_error_of_torch_is_no_stub():
+    report = exercises.check("03.2", lambda eps_hat, alpha_bar_t: eps_hat.to_sparse().sigmoid())
+    assert report.status == "error" and len(report.text) < 600  # torch lists all of its devices
+
+
+def test_the_line_is_counted_in_the_function_that_failed():
+    def helper(x):
+        number = 0
+
+        return number + x.not_there
+
+    report = exercises.check("03.2", lambda eps_hat, alpha_bar_t: helper(eps_hat))
+    assert "in line 4 of helper: return number + x.not_there" in report.text
+
+
+# --- whatever can be returned
+
+
+class Hostile:
+    def __eq__(self, other):
+        raise RuntimeError("not comparable")
+
+    def __repr__(self):
+        raise RuntimeError("not printable")
+
+    __hash__ = None
+
+
+def result_of(exercise, change):
+    """The exercise's own answer, changed afterwards."""
+    return lambda *args: change(exercise.answer(*args))
+
+
+TENSOR_RESULTS = {
+    "on meta": (lambda x: x.to("meta"), ["meta", "cpu"]),
+    "sparse": (lambda x: x.to_sparse(), ["sparse", "to_dense"]),
+    "complex": (lambda x: x.to(torch.complex64), ["complex64"]),
+    "bools": (lambda x: x > 0, ["bool"]),
+    "half": (lambda x: x.to(torch.float16), ["float16"]),
+    "quantized": (lambda x: torch.quantize_per_tensor(x.float(), 0.1, 0, torch.qint8), ["qint8"]),
+    "an array": (lambda x: x.numpy(), ["tensor", "array"]),
+    "a list": (lambda x: x.tolist(), ["tensor"]),
+    "of another shape": (lambda x: x[None], ["shape"]),
+}
+
+
+@pytest.mark.parametrize("change, words", TENSOR_RESULTS.values(), ids=TENSOR_RESULTS)
+@pytest.mark.parametrize("id", ["01.3", "03.2", "04.4", "05.1", "07.3"])
+def test_a_tensor_of_another_kind_is_told(id, change, words):
+    exercise = exercises.find(id)
+    report = exercise.examine(result_of(exercise, change))
+    assert report.status == "wrong" and all(word in report.text for word in words)
+
+
+@each
+@pytest.mark.parametrize(
+    "value",
+    [Hostile(), [Hostile()], np.arange(3), torch.zeros(2, device="meta"), torch.zeros(1, device="meta"), 1j, {}, len,
+     torch.eye(2).to_sparse(), torch.nested.nested_tensor([torch.zeros(1), torch.zeros(2)]), object(), "\n" * 500],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_whatever_is_returned_is_answered(exercise, value):
+    report = exercise.examine(lambda *args: value)
+    assert report.status == "wrong" and "got" in report.text and " at 0x" not in report.text.partition("got")[2][:60]
+
+
+NUMBERS = {
+    "numpy": lambda x: np.float64(x) if isinstance(x, float) else np.int64(x),
+    "numpy, no axes": np.array,
+    "a tensor": lambda x: torch.tensor(x, dtype=torch.float64),
+    "a tensor of one": lambda x: torch.tensor([x], dtype=torch.float64),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("id", ["02.2", "02.3", "02.4", "06.2", "06.3", "08.1"])
+def test_equal_numbers_of_other_kinds_are_right(id, kind):
+    exercise = exercises.find(id)
+
+    def change(x):
+        x = x.item() if isinstance(x, torch.Tensor) else x
+        return [kind(number) for number in x] if isinstance(x, list) else kind(x)
+
+    assert exercise.examine(result_of(exercise, change)).passed
+    wrong = exercise.examine(result_of(exercise, lambda x: change([*x[:-1], 77] if isinstance(x, list) else x + 77)))
+    assert wrong.status == "wrong"
+
+
+# --- what a function does besides
+
+
 def test_an_argument_changed_in_place_is_noticed():
     def careless(alpha_bar, x0, t, eps):
         share = alpha_bar[t][:, None, None, None].to(x0.dtype)
@@ -126,12 +366,169 @@ def test_an_argument_changed_in_place_is_noticed():
     assert report.status == "mistake" and "x0 in place" in report.text
 
 
-def test_checking_leaves_the_global_generator_alone():
-    torch.manual_seed(5)
-    expected = torch.rand(1)
-    torch.manual_seed(5)
-    exercises.check("01.3", lambda alpha_bar, x0, t, eps: torch.randn_like(x0))
-    assert torch.equal(torch.rand(1), expected)
+@each
+def test_every_argument_that_can_be_changed_is_watched(exercise):
+    changes = {
+        torch.Tensor: [lambda x: x.add_(1) if x.dtype != torch.bool else x.logical_not_(), lambda x: x.resize_(0)],
+        list: [lambda x: x.append(7), lambda x: x.clear() if x else x.append(7), lambda x: x.insert(0, None)],
+    }
+    names = list(inspect.signature(exercise.answer).parameters)
+    for place, value in enumerate(exercise.inputs()[-1]):
+        for change in next((changes[kind] for kind in changes if isinstance(value, kind)), []):
+
+            def careless(*args, change=change, place=place):
+                result = exercise.answer(*args)
+                result = result.clone() if isinstance(result, torch.Tensor) else copy.deepcopy(result)
+                change(args[place])
+                return result
+
+            report = exercise.examine(careless)
+            assert report.status == "mistake" and f"{names[place]} in place" in report.text and "copy" in report.text
+
+
+@pytest.mark.parametrize(
+    "before, change",
+    [
+        ({"a": torch.zeros(2)}, lambda x: x["a"].add_(1)),
+        ({"a": 1}, lambda x: x.update(b=2)),
+        ([{"a": [1, 2]}], lambda x: x[0]["a"].pop()),
+        (np.zeros(2), lambda x: x.fill(1)),
+        ({1, 2}, lambda x: x.add(3)),
+        (torch.zeros(2), lambda x: x.data.fill_(1)),
+        ([torch.zeros(2)], lambda x: x.append(x)),
+    ],
+    ids=str,
+)
+def test_changes_inside_containers_are_seen(before, change):
+    outcome = exercises.engine.outcome_of(lambda x, y: change(y), (5, before))
+    assert outcome.changed == (1,)
+    assert exercises.engine.outcome_of(lambda x, y: None, (5, before)).changed == ()
+    assert exercises.engine.outcome_of(lambda x: None, (torch.tensor([float("nan")]),)).changed == ()
+
+
+@some
+def test_what_is_printed_or_warned_of_is_dropped(exercise, capfd):
+    def loud(*args):
+        print("fifty times")
+        print("and here", file=sys.stderr)
+        warnings.warn("beware", stacklevel=1)
+        return exercise.answer(*args)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert exercise.examine(loud).passed
+    assert capfd.readouterr() == ("", "")
+
+
+@some
+def test_global_generators_are_as_they_were(exercise):
+    def noisy(*args):
+        torch.manual_seed(7)
+        np.random.seed(7)
+        random.seed(7)
+        torch.rand(3), np.random.rand(3), random.random()
+        return exercise.answer(*args)
+
+    def draw():
+        return torch.rand(1).item(), np.random.rand(), random.random()
+
+    torch.manual_seed(5), np.random.seed(5), random.seed(5)
+    expected = draw()
+    torch.manual_seed(5), np.random.seed(5), random.seed(5)
+    assert exercise.examine(noisy).passed
+    assert draw() == expected
+
+
+@pytest.mark.parametrize("device", ["cuda", "xpu"])
+def test_generators_of_devices_in_use_are_put_back(device, monkeypatch):
+    """No such device is needed: torch's own functions are replaced by a spy."""
+    module, states = getattr(torch, device), ["before"]
+    monkeypatch.setattr(module, "is_initialized", lambda: True)
+    monkeypatch.setattr(module, "get_rng_state_all", lambda: states[-1])
+    monkeypatch.setattr(module, "set_rng_state_all", states.append)
+    monkeypatch.setattr(module, "manual_seed_all", lambda seed: states.append("seeded"))
+    assert exercises.find("01.1").examine(exercises.find("01.1").answer).passed
+    assert "seeded" not in states  # we seed the CPU alone
+    exercises.find("01.1").examine(lambda *args: torch.manual_seed(0))
+    assert "seeded" in states and states[-1] == "before"
+
+
+@some
+@pytest.mark.parametrize(
+    "setting, put_back",
+    [
+        (lambda: torch.set_default_device("meta"), lambda: torch.set_default_device(None)),
+        (lambda: torch.set_default_dtype(torch.float64), lambda: torch.set_default_dtype(torch.float32)),
+        (lambda: torch.set_grad_enabled(False), lambda: torch.set_grad_enabled(True)),
+    ],
+    ids=["default device", "default dtype", "no gradients"],
+)
+def test_what_a_notebook_has_set_breaks_nothing(exercise, setting, put_back):
+    setting()
+    try:
+        state = torch.get_default_device(), torch.get_default_dtype(), torch.is_grad_enabled()
+        assert exercise.examine(exercise.answer).passed
+        assert exercise.examine(exercise.mistakes[0].function).text == f"{exercise.id} {exercise.mistakes[0].says}"
+        assert (torch.get_default_device(), torch.get_default_dtype(), torch.is_grad_enabled()) == state
+    finally:
+        put_back()
+
+
+@some
+def test_inference_mode_breaks_nothing(exercise):
+    with torch.inference_mode():
+        assert exercise.examine(exercise.answer).passed
+        assert torch.is_inference_mode_enabled()
+
+
+def test_where_nothing_can_be_right_no_learner_is_blamed(monkeypatch):
+    exercise = exercises.find("01.1")
+    monkeypatch.setattr(exercise, "_right", None)
+    monkeypatch.setattr(exercise, "reference", lambda *args: 1 / 0)
+    report = exercises.check("01.1", exercise.answer)
+    assert report.status == "error" and "can't be checked" in report.text and "restart" in report.text
+
+
+def test_what_a_function_sets_is_put_back():
+    def careless(*args):
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        warnings.simplefilter("error")
+        sys.stdout.close()
+
+    exercises.check("01.1", careless)
+    assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled()
+    print(end="")
+
+
+# --- a mistake is recognised by what it does
+
+
+@each
+@pytest.mark.parametrize(
+    "error",
+    [AssertionError, AttributeError, IndexError, KeyError, NameError, RuntimeError, TypeError, ValueError,
+     ZeroDivisionError, UnboundLocalError, OverflowError],
+)  # fmt: skip
+def test_an_error_of_its_own_is_no_known_mistake(exercise, error):
+    def function(*args):
+        raise error("not enough values to unpack (expected 3, got 1)")
+
+    report = exercise.examine(function)
+    assert report.status == "error" and error.__name__ in report.text
+
+
+def test_a_known_mistake_in_other_sizes_is_still_known():
+    def function(net, x, t, c, scale):  # the times are doubled, the pictures aren't
+        return net(x, torch.cat([t, t]), c)
+
+    report = exercises.check("05.3", function)
+    assert report.status == "mistake" and "isn't doubled alike" in report.text
+
+
+def test_another_error_from_the_same_place_is_another():
+    report = exercises.check("05.3", lambda net, x, t, c, scale: net(x, t, c))
+    assert report.status == "error" and "one call" in report.text
 
 
 def test_an_unknown_exercise_is_refused():

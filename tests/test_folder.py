@@ -150,12 +150,10 @@ def test_folders_without_pictures_beside_loose_ones_are_told(tmp_path):
     assert "1 folder without pictures (docs)" in str(survey(tmp_path))
 
 
-@pytest.mark.parametrize("out", ["runs/pics", "out", "cats/out", ".out/x"])
+@pytest.mark.parametrize("out", ["runs/pics", "out", "cats/out", "a/b/c", ".out/x"])
 @pytest.mark.parametrize("pictures", ["0.png", "cats/0.png"])
 def test_a_run_inside_the_folder_is_no_class(tmp_path, out, pictures):
     """What is trained on mustn't change because something was trained on it."""
-    if out.startswith("cats") and not pictures.startswith("cats"):
-        pytest.skip("the run would make a folder beside loose pictures; that is the case `out`")
     put(tmp_path / pictures)
     before = read(tmp_path).fingerprint()
     put(tmp_path / out / "samples.png", GREEN)
@@ -270,8 +268,8 @@ def transparent(mode: str, hidden: tuple[int, int, int]) -> Image.Image:
 
 @pytest.mark.parametrize(
     ("mode", "suffix"),
-    [("RGBA", ".png"), ("RGBA", ".webp"), ("RGBA", ".tif"), ("LA", ".png"), ("P", ".png"), ("P", ".gif"), ("L", ".png")]
-    + [("RGB", ".png"), ("I;16", ".png"), ("1", ".png"), ("RGBA", ".ico"), ("LA", ".tif")],
+    [(mode, ".png") for mode in ("RGBA", "LA", "P", "L", "RGB", "I;16", "1")]
+    + [("P", ".gif"), ("RGBA", ".webp"), ("RGBA", ".tif"), ("RGBA", ".ico"), ("LA", ".tif")],
 )
 def test_transparency_is_laid_over_white(tmp_path, mode, suffix):
     picture = transparent(mode, GREEN)
@@ -365,8 +363,10 @@ def test_a_picture_that_cannot_be_read_is_named(album, kind):
 
 @pytest.mark.parametrize(
     "error",
-    [OSError, ValueError, SyntaxError, struct.error, MemoryError, EOFError, IndexError, OverflowError, zlib.error]
-    + [Image.DecompressionBombError, NotImplementedError, ZeroDivisionError, KeyError, TypeError, RuntimeError],
+    [
+        *(OSError, ValueError, SyntaxError, struct.error, MemoryError, EOFError, IndexError, OverflowError, zlib.error),
+        *(Image.DecompressionBombError, NotImplementedError, ZeroDivisionError, KeyError, TypeError, RuntimeError),
+    ],
 )
 def test_whatever_a_decoder_raises_the_file_is_named(album, monkeypatch, error):
     def stumble(self):

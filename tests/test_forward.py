@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ddpm_teach.forward import add_noise, posterior
+from ddpm_teach.diffusion.forward import add_noise, posterior
 
 
 @pytest.mark.parametrize("t", [0, torch.zeros(3, dtype=torch.long)])

@@ -7,10 +7,12 @@ import math
 import pytest
 import torch
 
-from ddpm_teach.denoise import clipped, from_eps
-from ddpm_teach.forward import add_noise
-from ddpm_teach.guidance import gradient, guided, inpainting, score_corrected
-from ddpm_teach.sampling import ddim_step, trailing, walk
+from ddpm_teach.diffusion.forward import add_noise
+from ddpm_teach.diffusion.guidance import gradient, guided, inpainting, score_corrected
+from ddpm_teach.diffusion.sampling import walk
+from ddpm_teach.diffusion.steps import ddim_step
+from ddpm_teach.diffusion.targets import clipped, from_eps
+from ddpm_teach.diffusion.times import trailing
 
 
 def context_net(x, t, c):

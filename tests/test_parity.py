@@ -12,10 +12,11 @@ import itertools
 import pytest
 import torch
 
-from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0
-from ddpm_teach.sampling import ddim_step, ddpm_step, walk
-from ddpm_teach.schedule import linear
-from ddpm_teach.times import leading, trailing
+from ddpm_teach.diffusion.sampling import walk
+from ddpm_teach.diffusion.schedule import linear
+from ddpm_teach.diffusion.steps import ddim_step, ddpm_step
+from ddpm_teach.diffusion.targets import clipped, from_eps, from_v, from_x0
+from ddpm_teach.diffusion.times import leading, trailing
 from tests.laws import generator, smooth_net
 
 schedulers = pytest.importorskip("diffusers.schedulers", reason="diffusers (a development tool) is missing")

@@ -9,7 +9,7 @@ import threading
 import pytest
 import torch
 
-from ddpm_teach import ContextUNet, LayerNormUNet, Model, linear, load_model
+from ddpm_teach import ContextUNet, LayerNormUNet, Model, cosine, linear, load_model
 from ddpm_teach.diffusion.sampling import SAMPLERS
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.hardware import precision
@@ -65,11 +65,14 @@ def test_a_class_may_be_called_as_a_control_is():
     net = ContextUNet(channels=1, features=8, context_dim=len(names), size=16)
     ground = playground(Model(net, linear(), classes=names), n=1, steps=2)
     assert tuple(ground.classes) == names and set(ground.controls) == set(names)
-    first = film(ground)
-    ground.classes["seed"].value = 0.5
-    second = film(ground)
-    ground.controls["seed"].value = 3
-    assert first != second != film(ground) and ground.message.value == ""
+    assert ground.settings()["mixture"] == [1, 0, 0, 0, 0, 0]
+    for control in (ground.classes["seed"], ground.classes["steps"], ground.controls["seed"]):
+        *_, before = ground.frames(ground.settings())
+        control.value = 1 - control.value
+        *_, after = ground.frames(ground.settings())
+        assert not torch.equal(before.x, after.x)
+    ground.wait()
+    assert ground.settings()["mixture"] == [0, 1, 0, 0, 0, 0] and ground.message.value == ""
 
 
 def test_one_converted_copy_serves_all_films(monkeypatch):
@@ -84,7 +87,7 @@ def test_one_converted_copy_serves_all_films(monkeypatch):
 
 def test_a_short_schedule_has_as_many_steps():
     torch.manual_seed(0)
-    model = Model(ContextUNet(channels=1, features=8, context_dim=None, size=16, T=10), linear(10))
+    model = Model(LayerNormUNet(T=10), cosine(10))
     ground = playground(model, n=1, steps=10)
     assert ground.controls["steps"].max == 10
     with pytest.raises(ValueError, match="steps: .*1…10, got 20"):

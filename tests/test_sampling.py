@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import weakref
 
@@ -11,15 +10,14 @@ import torch
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import ddpm_teach
-from ddpm_teach import devices
-from ddpm_teach.denoise import clipped, from_eps, from_v, from_x0, guided, projected, thresholded
-from ddpm_teach.devices import evaluating
-from ddpm_teach.forward import add_noise, posterior
-from ddpm_teach.guidance import gradient, inpainting, score_corrected
-from ddpm_teach.kinds import Estimate, Frame
-from ddpm_teach.nets import ContextUNet
-from ddpm_teach.sampling import ddim_inversion, ddim_step, ddpm_step, every, heun_step, sample, trailing, walk
-from ddpm_teach.schedule import linear, zero_terminal_snr
+from ddpm_teach.diffusion.forward import add_noise, posterior
+from ddpm_teach.diffusion.guidance import gradient, guided, inpainting, score_corrected
+from ddpm_teach.diffusion.sampling import every, walk
+from ddpm_teach.diffusion.schedule import linear, zero_terminal_snr
+from ddpm_teach.diffusion.steps import ddim_inversion, ddim_step, ddpm_step, heun_step
+from ddpm_teach.diffusion.targets import clipped, from_eps, from_flow, from_v, from_x0, projected, thresholded
+from ddpm_teach.diffusion.times import trailing
+from ddpm_teach.diffusion.types import Estimate, Frame
 from tests import laws
 from tests.laws import generator
 
@@ -38,6 +36,7 @@ def denoisers_of_every_kind(net, schedule) -> dict:
         "eps": plain,
         "x0": from_x0(net, schedule),
         "v": from_v(net, schedule),
+        "flow": from_flow(net, schedule),
         "clipped": clipped(plain, schedule),
         "thresholded": thresholded(plain, schedule),
         "projected": projected(plain, schedule, torch.tanh),
@@ -343,140 +342,3 @@ def test_every_is_lazy():
 def test_every_refuses_a_bad_distance_at_the_call(n):
     with pytest.raises((ValueError, TypeError), match="n: "):
         every([], n)
-
-
-# --- sample ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("eta", [0.0, 0.5])
-def test_sample_is_the_walk_that_its_docstring_names(toy_net, eta):
-    schedule, net = linear(), toy_net()
-    x = sample(net, schedule, (3, 1, 8, 8), steps=6, eta=eta, seed=11, precision="float32")
-    rng = generator(11)
-    start = torch.randn(3, 1, 8, 8, generator=rng)
-    net.eval()
-    denoise = clipped(from_eps(net, schedule), schedule)
-    *_, last = walk(ddim_step(denoise, schedule, eta, rng=rng), start, trailing(1000, 6))
-    assert torch.equal(x, last.x)
-    assert x.dtype == torch.float32 and x.shape == (3, 1, 8, 8) and x.abs().max() <= 1 and not x.requires_grad
-
-
-def test_guided_sampling_is_the_guided_walk(strong):
-    class ContextNet(torch.nn.Linear):
-        def forward(self, x, t, c):
-            return super().forward(x) + c.sum(1).reshape(-1, 1, 1, 1)
-
-    net, context = ContextNet(2, 2), torch.eye(3)[[1]]
-    for scale in (0.0, 1.0, 2.5):
-        x = sample(
-            net, strong, (4, 1, 2, 2), steps=5, context=context, guidance_scale=scale, seed=1, precision="float32"
-        )
-        denoise = clipped(from_eps(guided(net, context, scale), strong), strong)
-        *_, last = walk(ddim_step(denoise, strong), torch.randn(4, 1, 2, 2, generator=generator(1)), trailing(20, 5))
-        assert torch.equal(x, last.x)
-
-
-@pytest.mark.parametrize("progress", [False, True])
-def test_the_seed_decides_the_pictures(toy_net, untouched, progress):
-    net, schedule = toy_net(), linear()
-    options = dict(steps=4, eta=1.0, precision="float32", progress=progress)
-    with untouched():
-        one, again, other, free, free2 = (
-            sample(net, schedule, (2, 1, 8, 8), seed=seed, **options) for seed in (1, 1, 2, None, None)
-        )
-    assert torch.equal(one, again)
-    assert not torch.equal(one, other) and not torch.equal(free, free2)
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("fails_at", [None, 0, 2])
-def test_the_network_samples_in_eval_mode_and_is_left_as_it_was(toy_net, fails_at, precision):
-    net, modes = toy_net(fails_at), []
-    net.drop.register_forward_hook(lambda drop, *_: modes.append(drop.training))  # a copy of the network keeps it
-    net.train()
-    net.norm.eval()  # a frozen BatchNorm must stay frozen
-    running = net.norm.running_mean.clone()
-    with pytest.raises(RuntimeError, match="planted") if fails_at is not None else contextlib.nullcontext():
-        sample(net, linear(), (2, 1, 8, 8), steps=4, seed=0, precision=precision)
-    assert [net.training, net.conv.training, net.norm.training, net.drop.training] == [True, True, False, True]
-    assert modes == [False] * (4 if fails_at is None else fails_at)
-    assert torch.equal(net.norm.running_mean, running)
-
-
-def test_evaluating_puts_every_module_back(toy_net):
-    net = toy_net()
-    net.drop.eval()
-    with evaluating(net):
-        assert not any(module.training for module in net.modules())
-    assert net.training and net.norm.training and not net.drop.training
-
-
-@pytest.mark.parametrize(
-    "bad", [dict(steps=0), dict(steps=1001), dict(eta=-1.0), dict(eta=math.nan), dict(precision="half")]
-)
-def test_bad_numbers_never_reach_the_network(toy_net, bad):
-    net = toy_net()
-    with pytest.raises(ValueError, match=f"{next(iter(bad))}: "):
-        sample(net, linear(), (2, 1, 8, 8), **bad)
-    assert not net.modes and net.training
-
-
-def test_guidance_without_a_context_is_refused(toy_net):
-    with pytest.raises(ValueError, match="guidance_scale: "):
-        sample(toy_net(), linear(), (2, 1, 8, 8), guidance_scale=2.0)
-
-
-# --- precision ------------------------------------------------------------------------------------------------------
-
-
-def test_precision_float32_is_the_network_itself_and_bfloat16_computes_in_it(toy_net):
-    net, device, seen = toy_net().eval(), torch.device("cpu"), []
-    assert devices.tuned(net, device, "float32") is net
-    net.conv.register_forward_hook(lambda module, args, result: seen.append(result.dtype))
-    x, t = torch.randn(2, 1, 8, 8), torch.tensor([1, 2])
-    rounded = devices.tuned(net, device, "bfloat16")(x, t)
-    assert seen == [torch.bfloat16] and rounded.dtype == torch.float32
-    torch.testing.assert_close(rounded, net(x, t), rtol=0, atol=0.05)
-    assert torch.get_autocast_dtype("cpu") and not torch.is_autocast_enabled("cpu")
-
-
-@pytest.mark.parametrize("native", [True, False])
-def test_tuned_computes_channels_last_in_a_copy_of_its_own(native, monkeypatch):
-    """Wherever it may choose, also on a CPU that has float32 alone."""
-    monkeypatch.setattr(devices, "has_native_bfloat16", lambda device: native)
-    net, device, seen = ContextUNet(features=8), torch.device("cpu"), []
-    conv, state = net.up2.layers[1].first[0], {name: w.clone() for name, w in net.state_dict().items()}
-    for layer in (conv, net.head[-1]):  # the last one keeps its precision, or the pictures would move
-        layer.register_forward_hook(lambda layer, args, result: seen.append((layer.weight, result)))
-    x, t = torch.randn(2, *net.image_shape), torch.tensor([1, 2])
-    fast = devices.tuned(net, device)(x, t)
-    (weight, result), (last, _) = seen
-    assert weight.dtype == (torch.bfloat16 if native else torch.float32) and last.dtype == fast.dtype == torch.float32
-    assert weight.stride(1) == result.stride(1) == 1  # one step in memory from a channel to the next
-    assert conv.weight.stride(1) != 1 and conv.weight.dtype == torch.float32 and conv.weight.requires_grad
-    assert net.training and all(torch.equal(w, state[name]) for name, w in net.state_dict().items())
-    torch.testing.assert_close(fast, net.eval()(x, t), rtol=0, atol=0.05 if native else 1e-5)
-
-
-def test_auto_is_bfloat16_only_where_the_hardware_has_it(monkeypatch):
-    for native in (True, False):
-        monkeypatch.setattr(devices, "has_native_bfloat16", lambda device, native=native: native)
-        dtype = "bfloat16" if native else "float32"
-        assert devices.compute_dtype(torch.device("cpu"), "auto") == getattr(torch, dtype)
-        assert dtype in devices.choice(torch.device("cpu")) and "float32" in devices.choice(
-            torch.device("cpu"), "float32"
-        )
-
-
-ACCELERATORS = [name for name, there in (("cuda", torch.cuda), ("mps", torch.backends.mps)) if there.is_available()]
-
-
-@pytest.mark.skipif(not ACCELERATORS, reason="this machine has no accelerator to compare with")
-def test_a_seed_gives_the_same_pictures_on_every_device(toy_net):
-    net = toy_net()
-    options = dict(steps=10, eta=1.0, seed=4, precision="float32")
-    expected = sample(net, linear(), (3, 1, 8, 8), **options)
-    for device in ACCELERATORS:
-        found = sample(net.to(device), linear(), (3, 1, 8, 8), **options)
-        assert found.device.type == device
-        torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-3)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ddpm_teach.checks import check_time
-from ddpm_teach.schedule import Schedule, from_betas, linear
+from ddpm_teach.diffusion.schedule import Schedule, from_betas, linear
 
 
 def product_of_linear_betas(T: int, start: float, end: float) -> list[float]:
@@ -101,7 +101,7 @@ def test_the_schedule_keeps_its_own_table():
 
 @pytest.mark.parametrize("T", [1, 2, 10, 50, 100, 200, 400])
 def test_a_short_schedule_with_the_old_betas_warns_and_its_advice_works(T):
-    """T = 200 with β ≤ 0.02 leaves ᾱ_T = 0.13 (DESIGN.md section 4). Both numbers in the advice must mend it."""
+    """T = 200 with β ≤ 0.02 leaves ᾱ_T = 0.13. Both numbers in the advice must mend it."""
     with pytest.warns(UserWarning, match=rf"alpha_bar\[{T}\]") as caught:
         schedule = linear(T)
     message = str(caught[0].message)
@@ -117,7 +117,7 @@ def test_a_short_schedule_with_the_old_betas_warns_and_its_advice_works(T):
 
 def test_the_shortened_schedule_of_the_tutorials_keeps_an_eighth():
     with pytest.warns(UserWarning, match="0.13"):
-        assert linear(200).alpha_bar[-1].item() == pytest.approx(0.13, abs=0.005)  # DESIGN.md section 4
+        assert linear(200).alpha_bar[-1].item() == pytest.approx(0.13, abs=0.005)
 
 
 @pytest.mark.parametrize("T", [1000, 2000])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from ddpm_teach.times import ldm_quad, ldm_uniform, leading, quadratic, trailing
+from ddpm_teach.diffusion.times import ldm_quad, ldm_uniform, leading, quadratic, trailing
 
 SPACINGS = [trailing, leading, quadratic]
 

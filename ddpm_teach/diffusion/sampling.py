@@ -25,7 +25,7 @@ from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, heun_step
 from ddpm_teach.diffusion.targets import clipped
 from ddpm_teach.diffusion.times import SPACINGS
-from ddpm_teach.diffusion.types import Denoiser, Frame, Step
+from ddpm_teach.diffusion.types import Denoiser, Frame, Net, Step, carrying
 
 Model = Any  # ddpm_teach.model's: it knows this room, and the room nothing of it
 
@@ -127,14 +127,26 @@ class Sampler:
         net = model.tuned(self.precision).net
         if contexts is not None:
             net = guided(net, contexts.to(x.device), self.guidance_scale)
-        denoise = clipped(model.target.reader(net, schedule), schedule)
-        return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times))
+        sums: list[Tensor] = []
+        denoise = clipped(model.target.reader(_summed(net, sums), schedule), schedule)
+        return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times), sums)
 
 
-def _finite(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """The frames; the last one, at time 0, must hold finite numbers: pictures of NaN are grey, and look like a style."""
+def _summed(net: Net, sums: list[Tensor]) -> Net:
+    """The network; each prediction's sum goes to `sums`, on its device: it tells infinities, which clipping would hide."""
+
+    def summed_net(x: Tensor, t: Tensor) -> Tensor:
+        prediction = net(x, t)
+        sums.append(prediction.detach().sum(dtype=torch.float32))
+        return prediction
+
+    return carrying(summed_net, net)
+
+
+def _finite(frames: Iterator[Frame], sums: list[Tensor]) -> Iterator[Frame]:
+    """The frames; with the last one, all sums must be finite: pictures of NaN are grey, and look like a style."""
     for frame in frames:
-        if frame.t == 0 and not frame.x.isfinite().all():
+        if frame.t == 0 and not torch.stack(sums).isfinite().all():
             raise FloatingPointError("model: the network makes numbers that aren't finite; was its training stable?")
         yield frame
 

@@ -119,7 +119,7 @@ class Schedule:
         return self._root("kept", t, like), self._root("added", t, like)
 
     def _check_unchanged(self) -> None:
-        if self._table._version:
+        if not torch.compiler.is_compiling() and self._table._version:  # tracing has no versions
             raise ValueError("alpha_bar: was changed in place after the schedule was made; make a new Schedule of it")
 
     def _root(self, share: str, t: Time, like: Tensor) -> Tensor:

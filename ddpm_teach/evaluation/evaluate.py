@@ -87,7 +87,7 @@ def evaluate(
     check_int("seed", seed, 0, 2**63 - 1)
     judge = judge_of(model)
     train, test = (load(judge.dataset, split, root=root) for split in ("train", "test"))
-    reference = _moments(judge, test, torch.arange(len(test)))
+    reference = _moments(judge, test, torch.arange(len(test), device="cpu"))
     model = model.tuned(sampler.precision)  # once, for all chunks
     moments, right, seconds = [], 0, 0.0
     for part in range(PARTS):
@@ -118,7 +118,7 @@ def _chunks(model: Model, each: int, size: int, seed: int, part: int) -> Iterato
 
 def chunk_seed(seed: int, part: int, i: int) -> int:
     """A seed mixed from all three numbers, so that neighbouring seeds, parts and chunks have nothing in common."""
-    return int(np.random.SeedSequence((seed, part, i)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(seed, spawn_key=(part, i)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _moments(judge: Judge, images: ImageSet, index: Tensor) -> Moments:
@@ -131,11 +131,12 @@ def _moments(judge: Judge, images: ImageSet, index: Tensor) -> Moments:
 
 def _floor(judge: Judge, train: ImageSet, each: int, reference: Moments) -> Measured:
     """Training pictures in the samples' place: as many of each class, or all that there are, in as many parts."""
-    order, classes = torch.randperm(len(train), generator=torch.Generator("cpu").manual_seed(0), device="cpu"), len(train.classes)
+    rng, classes = torch.Generator("cpu").manual_seed(0), len(train.classes)
+    order = torch.randperm(len(train), generator=rng, device="cpu")
     of_class = [order[train.labels[order] == k] for k in range(classes)]
     counts = [min(len(range(k, each, classes)), len(of_class[k]) // PARTS) for k in range(classes)]
     parts = [
-        torch.cat([found[part * count :][:count] for found, count in zip(of_class, counts, strict=True)])
+        torch.cat([index[part * count :][:count] for index, count in zip(of_class, counts, strict=True)])
         for part in range(PARTS)
     ]
-    return frechet([_moments(judge, train, index) for index in parts], reference)
+    return frechet([_moments(judge, train, part) for part in parts], reference)

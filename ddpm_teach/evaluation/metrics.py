@@ -80,9 +80,9 @@ def frechet(parts: Sequence[Moments], reference: Moments) -> Measured:
     """
     if len(parts) < 2:
         raise ValueError(f"parts: expected at least two, got {len(parts)}; split the samples to know the error")
-    apart = torch.tensor([frechet_distance(part, reference) for part in parts])
+    distances = torch.tensor([frechet_distance(part, reference) for part in parts], device="cpu")
     whole = frechet_distance(reduce(Moments.__add__, parts), reference)
-    return Measured(whole, apart.std().item() / math.sqrt(len(parts)))
+    return Measured(whole, distances.std().item() / math.sqrt(len(parts)))
 
 
 def load_classifier(name: str) -> Classifier:
@@ -143,7 +143,7 @@ def nearest(x: Float[Tensor, "n ..."], among: Float[Tensor, "m ..."], size: int 
     if len(among) == 0 or x.shape[1:] != among.shape[1:]:
         raise ValueError(f"among: expected some of shape {tuple(x.shape[1:])}, got {tuple(among.shape)}")
     exact = {"compute_mode": "donot_use_mm_for_euclid_dist"}  # products of matrices would miss copies by 1 %
-    found = [torch.cdist(x.flatten(1), part.flatten(1), **exact).min(1) for part in among.split(size)]
-    distance, which = torch.stack([part.values for part in found]).min(0)
-    within = torch.stack([part.indices for part in found])[which, torch.arange(len(x))]
+    minima = [torch.cdist(x.flatten(1), part.flatten(1), **exact).min(1) for part in among.split(size)]
+    distance, which = torch.stack([part.values for part in minima]).min(0)
+    within = torch.stack([part.indices for part in minima])[which, torch.arange(len(x), device=x.device)]
     return distance / math.sqrt(x[0].numel()), which * size + within

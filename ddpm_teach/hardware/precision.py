@@ -6,11 +6,13 @@ import copy
 import functools
 import importlib.metadata
 import platform
+import statistics
 import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ddpm_teach.hardware import cuda_graphs
 from ddpm_teach.nets.blocks import evaluating
@@ -41,8 +43,8 @@ def choose(device: torch.device) -> tuple[torch.dtype, str]:
     """What "auto" computes in on a device, and why; asked once per process.
 
     GPUs since Ampere and processors with AMX have units that multiply bfloat16 matrices. What a processor with vector
-    units alone gains isn't told by its name (measured: 1.9 times as fast on one, 0.5 to 0.8 on another), so there the
-    two are tried for a tenth of a second. Everything else computes in float32.
+    units alone gains isn't told by its name (measured: 1.2 to 1.8 times as fast on one, 0.5 to 0.8 on another), so
+    there the two are tried for a tenth of a second. Everything else computes in float32.
     """
     if device.type == "cuda":
         if torch.cuda.get_device_capability(device) >= (8, 0):
@@ -51,7 +53,8 @@ def choose(device: torch.device) -> tuple[torch.dtype, str]:
         return torch.bfloat16, "multiplies bfloat16 matrices in hardware"
     elif device.type == "cpu" and _claims("_is_avx512_bf16_supported"):
         gain = bfloat16_gain()
-        return (torch.bfloat16 if gain > 1.2 else torch.float32), f"tried: bfloat16 is {gain:.2g} times as fast here"
+        dtype = torch.bfloat16 if gain > WORTHWHILE else torch.float32
+        return dtype, f"tried: a convolution is {gain:.2g} times as fast in bfloat16 here"
     return torch.float32, "has no bfloat16 units"
 
 
@@ -59,22 +62,42 @@ def _claims(question: str) -> bool:
     return getattr(torch.cpu, question, lambda: False)()  # private to torch; without it float32 is always right
 
 
+WORTHWHILE = 1.15  # what `bfloat16_gain` must exceed, since attention gains less (measured: 1.16 in all, and this 1.35)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
 def bfloat16_gain() -> float:
-    """How many times as fast a CPU trains a few layers like the course's own in bfloat16, each at its best of four."""
-    with torch.random.fork_rng(devices=[]):
-        layers = [nn.Conv2d(32, 32, 3, padding=1, device="cpu") for _ in range(2)]
-    net = nn.Sequential(layers[0], nn.GELU(), layers[1]).to(memory_format=torch.channels_last)
-    x = torch.ones(16, 32, 16, 16, device="cpu").contiguous(memory_format=torch.channels_last).requires_grad_()
+    """How many times as fast a CPU trains the course's usual layers in bfloat16: group norm, SiLU, convolution, twice.
+
+    On one thread, by the time that this thread computes, not by the clock on the wall: what else runs on the machine
+    then changes little (measured with six programs on two cores: by the clock 0.3 to 7, so 1.29 to 1.33). No random
+    number is drawn.
+    """
+    last, place = torch.channels_last, dict(device="cpu", dtype=torch.float32)
+    x = torch.linspace(-1, 1, 8 * 32**3, **place).reshape(8, 32, 32, 32).contiguous(memory_format=last)
+    kernels = [torch.full((32, 32, 3, 3), 0.01, **place).contiguous(memory_format=last) for _ in range(2)]
+    scales = [torch.ones(32, **place) for _ in range(2)]
+    weights = [tensor.requires_grad_() for tensor in (x, *kernels, *scales)]
 
     def seconds(mixed: bool) -> float:
-        with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-            began = time.perf_counter()
-            torch.autograd.grad(net(x).float().sum(), [x, *net.parameters()])
-            return time.perf_counter() - began
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            began = time.thread_time()
+            y = x
+            for kernel, scale in zip(kernels, scales, strict=True):
+                y = F.conv2d(F.silu(F.group_norm(y, 8, scale)), kernel, padding=1)
+            torch.autograd.grad(y.float().sum(), weights)
+            return time.thread_time() - began
 
-    seconds(False), seconds(True)  # the first calls choose kernels
-    pairs = [(seconds(False), seconds(True)) for _ in range(4)]  # in turns, so that other work slows both
-    return min(pair[0] for pair in pairs) / min(pair[1] for pair in pairs)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        seconds(False), seconds(True)  # the first calls choose kernels
+        # In turns, so that other work slows both; a coarse clock (Windows's) may say 0.
+        gains = [(seconds(False) + 1e-9) / (seconds(True) + 1e-9) for _ in range(5)]
+    finally:
+        torch.set_num_threads(threads)
+    return statistics.median(gains)
 
 
 def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
@@ -97,7 +120,7 @@ def describe(device: torch.device, precision: str = "auto") -> str:
 
 
 class InPrecision(nn.Module):
-    """A network that computes in the dtype that `compute_dtype` chooses; results and gradients have the pictures' dtype."""
+    """A network that computes in the dtype that `compute_dtype` chooses; its results have the pictures' dtype."""
 
     def __init__(self, net: Callable[..., Tensor], device: torch.device, precision: str = "auto") -> None:
         super().__init__()
@@ -144,9 +167,9 @@ class Evaluated:
 def tuned(net: nn.Module, device: torch.device, precision: str = "auto") -> Tuned | Evaluated:
     """The network as the device computes it fastest, for sampling: a wrapper Net -> Net.
 
-    A copy of what it is now, in eval mode, computes in the dtype that `compute_dtype` chooses, its weights in that dtype
-    and in the layout that fast convolution kernels read (channels-last), by which a CPU without bfloat16 gains, too. On
-    a CUDA device, a network of this course is replayed as a CUDA graph (see cuda_graphs.py). The off switch is
+    A copy of what it is now, in eval mode, computes in the dtype that `compute_dtype` chooses, its weights in that
+    dtype and in the layout that fast convolution kernels read (channels-last), by which a CPU without bfloat16 gains,
+    too. On a CUDA device, a network of this course is replayed as a CUDA graph (see cuda_graphs.py). The off switch is
     precision="float32": the network itself computes, in eval mode. torch.inference_mode gains nothing over the no_grad
     of `walk`; torch.compile takes longer than a CPU samples.
     """

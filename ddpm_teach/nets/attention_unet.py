@@ -19,7 +19,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from ddpm_teach.nets.blocks import LastConv2d, check_input, sinusoids
+from ddpm_teach.checks import check_input
+from ddpm_teach.nets.blocks import LastConv2d, sinusoids
 
 
 class ResBlock(nn.Module):
@@ -111,6 +112,8 @@ class AttentionUNet(nn.Module):
             raise ValueError(
                 f"widths: expected multiples of groups = {groups} and heads = {heads}, got {tuple(widths)}"
             )
+        if widths[0] % 2:
+            raise ValueError(f"widths: expected an even first one (sines and cosines of the time), got {tuple(widths)}")
         sizes = (size, size // 2, size // 4, size // 8, size // 4, size // 2)
         if not set(attention_at) <= set(sizes):
             raise ValueError(f"attention_at: expected some of the levels' heights {sizes[:4]}, got {attention_at}")

@@ -7,7 +7,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ddpm_teach.nets.blocks import check_images
+from ddpm_teach.checks import check_size
 
 
 class Classifier(nn.Module):
@@ -37,7 +37,7 @@ class Classifier(nn.Module):
 
     def features(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 64"]:
         """The hidden layer's values, for pictures in [-1, 1]."""
-        check_images(x, self.image_shape)
+        check_size(x, self.image_shape)
         return self.body(x)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:

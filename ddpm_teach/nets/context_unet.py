@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ddpm_teach.nets.blocks import LastConv2d, check_input
+from ddpm_teach.checks import check_input
+from ddpm_teach.nets.blocks import LastConv2d, TimeLinear
 
 NORMS = {"batch": nn.BatchNorm2d, "group": lambda width: nn.GroupNorm(8, width)}
 
@@ -67,11 +68,10 @@ class Up(nn.Module):
         return self.layers(torch.cat([x, skip], dim=1))
 
 
-def embedding(width: int, features: int) -> nn.Sequential:
+def embedding(first: nn.Linear) -> nn.Sequential:
     """A vector (b, width) as a factor or summand per channel, (b, features, 1, 1)."""
-    return nn.Sequential(
-        nn.Linear(width, features), nn.GELU(), nn.Linear(features, features), nn.Unflatten(1, (features, 1, 1))
-    )
+    features = first.out_features
+    return nn.Sequential(first, nn.GELU(), nn.Linear(features, features), nn.Unflatten(1, (features, 1, 1)))
 
 
 class ContextUNet(nn.Module):
@@ -115,9 +115,9 @@ class ContextUNet(nn.Module):
         self.lift = nn.Sequential(
             nn.ConvTranspose2d(2 * f, 2 * f, size // 4, size // 4), nn.GroupNorm(8, 2 * f), nn.ReLU()
         )
-        self.context1, self.time1 = embedding(context_dim, 2 * f), embedding(1, 2 * f)
+        self.context1, self.time1 = embedding(nn.Linear(context_dim, 2 * f)), embedding(TimeLinear(1, 2 * f))
         self.up1 = Up(4 * f, f, norm)
-        self.context2, self.time2 = embedding(context_dim, f), embedding(1, f)
+        self.context2, self.time2 = embedding(nn.Linear(context_dim, f)), embedding(TimeLinear(1, f))
         self.up2 = Up(2 * f, f, norm)
         self.head = nn.Sequential(
             nn.Conv2d(2 * f, f, 3, padding=1), nn.GroupNorm(8, f), nn.ReLU(), LastConv2d(f, channels, 3, padding=1)
@@ -135,7 +135,7 @@ class ContextUNet(nn.Module):
         context_dim = self.config["context_dim"]
         check_input(x, t, c, self.image_shape, self.T, context_dim)
         context = x.new_zeros(len(x), context_dim) if c is None else c.to(x.dtype)
-        time = (t.to(x.dtype) / self.T)[:, None]  # (b, 1)
+        time = (t.to(torch.promote_types(x.dtype, torch.float32)) / self.T)[:, None]  # (b, 1)
 
         stem = self.stem(x)  # (b, f, h, w)
         down1 = self.down1(stem)  # (b, f, h/2, w/2)

@@ -24,7 +24,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, silu
 
-from ddpm_teach.nets.blocks import LastConv2d, check_input, sinusoids
+from ddpm_teach.checks import check_input
+from ddpm_teach.nets.blocks import LastConv2d, sinusoids
 
 
 class PictureNorm(nn.LayerNorm):
@@ -69,10 +70,10 @@ class LayerNormUNet(nn.Module):
     Args:
         image_shape: (channels, height, width) of the pictures; height/4 and width/4 must be odd: 12, 20, 28 or 36.
         T: number of noising steps.
-        time_dim: columns of the table of sinusoids.
+        time_dim: columns of the table of sinusoids, an even number.
 
     Raises:
-        ValueError: for another size, since the lowest level would not come back to the one above it.
+        ValueError: for another size, since the lowest level would not come back to the one above it; an odd time_dim.
     """
 
     def __init__(self, image_shape: tuple[int, int, int] = (1, 28, 28), T: int = 1000, time_dim: int = 100) -> None:
@@ -83,6 +84,8 @@ class LayerNormUNet(nn.Module):
                 f"image_shape: expected sides of 12, 20, 28 or 36 (a quarter must be odd), got {size[0]}×{size[1]};"
                 " pad the pictures (data.load(size=…))"
             )
+        if time_dim < 2 or time_dim % 2:
+            raise ValueError(f"time_dim: expected an even number ≥ 2 (sines and cosines), got {time_dim}; add 1")
         self.config = dict(image_shape=tuple(image_shape), T=T, time_dim=time_dim)
         self.T = T
         full, half, quarter, lowest = ((size[0] // k, size[1] // k) for k in (1, 2, 4, 8))

@@ -14,7 +14,8 @@ from ddpm_teach.nets.blocks import evaluating
 class Layer(NamedTuple):
     """A layer as it ran: its name in the network, kind, shapes without the batch, parameters, FLOPs of one picture.
 
-    A FLOP is a multiplication or an addition; layers without matrix products or convolutions count as 0.
+    A FLOP is a multiplication or an addition; layers without matrix products or convolutions count as 0. A module with
+    parts of its own is a layer for what it has or computes besides them, as attention does with its products.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Summary:
 
 
 def summary(net: nn.Module) -> Summary:
-    """Runs one picture of noise through the network, in eval mode, and notes every layer that has no parts of its own.
+    """Runs one picture of noise through the network, in eval mode, and notes every layer; the rows sum to the total.
 
     Raises:
         AttributeError: for a module without `image_shape`, which is not a network of this course.
@@ -86,10 +87,9 @@ def summary(net: nn.Module) -> Summary:
     if width := net.config.get("context_dim"):
         arguments.append(torch.zeros(1, width, device=device))
     calls: list[tuple[str, nn.Module, Tensor, Tensor]] = []
-    leaves = [(name, module) for name, module in net.named_modules() if not list(module.children())]
     hooks = [
         module.register_forward_hook(lambda m, args, result, name=name: calls.append((name, m, args[0], result)))
-        for name, module in leaves
+        for name, module in net.named_modules()
     ]
     try:
         with evaluating(net), torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -97,18 +97,17 @@ def summary(net: nn.Module) -> Summary:
     finally:
         for hook in hooks:
             hook.remove()
-    counts = counter.get_flop_counts()
-    layers = [
-        Layer(
-            name,
-            type(module).__name__,
-            tuple(x.shape[1:]),
-            tuple(y.shape[1:]),
-            sum(p.numel() for p in module.parameters()),
-            sum(counts.get(f"{type(net).__name__}.{name}", {}).values()),
-        )
-        for name, module, x, y in calls
-    ]
+    counts = {name: sum(kinds.values()) for name, kinds in counter.get_flop_counts().items()}
+
+    def flops(name: str) -> int:
+        return counts.get(".".join(filter(None, (type(net).__name__, name))), 0)
+
+    layers = []
+    for name, module, x, y in calls:
+        parts = [".".join(filter(None, (name, part))) for part, _ in module.named_children()]
+        own = sum(p.numel() for p in module.parameters(recurse=False)), flops(name) - sum(map(flops, parts))
+        if not parts or any(own):
+            layers.append(Layer(name, type(module).__name__, tuple(x.shape[1:]), tuple(y.shape[1:]), *own))
     parameters = list(net.parameters())
     return Summary(
         type(net).__name__,

@@ -183,9 +183,7 @@ def loss_by_time(t: Int[Tensor, " n"], losses: Float[Tensor, " n"], T: int, bins
     index, losses = ((t.cpu() - 1) * bins / T).long(), losses.detach().float().cpu()
     filled = {(i + 0.5) * T / bins: losses[index == i] for i in range(bins) if (index == i).any()}  # by bin's centre
     means = [values.mean().item() for values in filled.values()]
-    errors = [
-        values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan for values in filled.values()
-    ]
+    errors = [x.std().item() / math.sqrt(len(x)) if len(x) > 1 else math.nan for x in filled.values()]
     figure, axes = _figure()
     axes[0, 0].errorbar(list(filled), means, errors, fmt="o-", markersize=4, capsize=2)
     axes[0, 0].set(xlabel="t", ylabel="loss", xlim=(0, T))

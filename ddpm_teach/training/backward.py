@@ -23,8 +23,8 @@ class Backward:
 
     def __init__(self, state: TrainState, images: ImageSet, processes: Processes) -> None:
         self.state, self.processes, self.device = state, processes, state.device
-        net = processes.wrapped(state.net)
-        self.net = InPrecision(net, self.device, processes.precision(state.options.precision, self.device))
+        self.wrapped = processes.wrapped(state.net)  # which isn't recorded, where there are several processes
+        self.net = InPrecision(self.wrapped, self.device, processes.precision(state.options.precision, self.device))
         # A data set of another kind may do more at each call than a recording would repeat.
         self.recordable = type(images) is ImageSet and state.options.precision != "float32"
         self.replays: dict[Callable, Callable] = {}
@@ -49,7 +49,8 @@ class Backward:
             return error
 
         if self.recordable:
-            return cuda_graphs.recorded_step(find_gradients, state.net, self.device, lambda: state.schedule)
+            watched = lambda: (state.schedule, state.target)  # noqa: E731
+            return cuda_graphs.recorded_step(find_gradients, self.wrapped, self.device, watched)
         return find_gradients
 
 
@@ -59,7 +60,8 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     from `seed`; after it they, and no others, are as before."""
     generators = [torch.default_generator]
     if device.type == "cuda":
-        generators.append(torch.cuda.default_generators[device.index or torch.cuda.current_device()])
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generators.append(torch.cuda.default_generators[index])
     elif device.type == "mps":
         generators.append(torch.mps._get_default_mps_generator())
     before = [generator.get_state() for generator in generators]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def load_checkpoint(
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it isn't a whole checkpoint of ours, belongs to another network, schedule, target or data set, or
-            to a network of your own and no state was given.
+            to a network of your own and no state was given. `state` is then as it was.
     """
     tensors, meta = read_tensors(path, "checkpoint")
     saved, schedule = _with_tensors(meta["state"], tensors), Schedule(tensors["schedule.alpha_bar"])
@@ -57,18 +58,20 @@ def load_checkpoint(
                 f"{path}: holds a network of your own, {meta['net']['name']}; build it, make a state of it by"
                 " TrainState.create, and pass that as state=…"
             )
-        state = TrainState.create(nets.from_config(meta["net"]), schedule, options, meta["classes"])
+        with torch.device("cpu"):  # whatever the default device is
+            state = TrainState.create(nets.from_config(meta["net"]), schedule, options, meta["classes"])
     _check_same(path, state, nets.completed(meta["net"]) if known else meta["net"], schedule, meta["classes"], options)
+    _check_shapes(path, state, saved["net"])
     if "" not in (state.data, data) and data != state.data:
         raise ValueError(f"{path}: was trained on other pictures than the run at hand; load that data set")
     state.load_state_dict(saved)
-    state.options, state.step, state.data = options, step, data
-    state.ema.decay = options.ema_decay
+    state.options = replace(options, net=state.options.net)  # with what an older file doesn't name
+    state.step, state.data = step, data
     return state if device is None else state.to(device)
 
 
 def _options(meta: dict, saved: dict) -> RunOptions:
-    net = meta["net"] if "config" in meta["net"] else None
+    net = meta["net"] if meta["net"]["name"] in nets.NETS and "config" in meta["net"] else None
     if "options" in meta:
         return RunOptions.recorded(meta["options"], net)
     # The first edition kept what its run.json has not in the file, but for these.
@@ -81,6 +84,8 @@ def _check_same(
 ) -> None:
     """Refuses a file that belongs to another run, naming what differs."""
     mine = nets.describe(state.net)
+    if "config" not in mine:  # of your own: the name, wherever it is defined
+        mine, net = ({"name": one["name"].rpartition(".")[2]} for one in (mine, net))
     if mine != net:
         differences = [
             f"{name} = {net.get('config', {}).get(name)} and not {value}"
@@ -97,6 +102,18 @@ def _check_same(
         raise ValueError(
             f"{path}: was trained to predict {options.target!r}, the run at hand predicts {state.options.target!r};"
             f" make it with RunOptions(target={options.target!r})"
+        )
+
+
+def _check_shapes(path: str | Path, state: TrainState, weights: dict[str, Tensor]) -> None:
+    """A network of your own isn't described by the file, but for its weights."""
+    mine = {name: tuple(value.shape) for name, value in nets.unwrapped(state.net).state_dict().items()}
+    theirs = {name: tuple(value.shape) for name, value in weights.items()}
+    if mine != theirs:
+        name = next(name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name))
+        raise ValueError(
+            f"{path}: has {name} of shape {theirs.get(name)}, the network at hand {mine.get(name)}; build the network"
+            " that was saved"
         )
 
 

@@ -37,11 +37,14 @@ def diffusion_loss(
     """(loss, loss without weights) of a batch: ‖target - net(x_t, t, c)‖², the mean over all (DDPM, eq. 14). Lesson 03.
 
     Args:
-        x0, t, eps, c: pictures (b, …), times (b,), noise like x0, contexts (b, d) or None.
+        x0, t, eps, c: pictures (b, …), times (b,), noise like x0, contexts (b, …) or None.
         min_snr: γ of `snr_weight`; 0 for no weights, and then both are the same.
     """
-    xt = add_noise(schedule, x0, t, eps).contiguous(memory_format=torch.channels_last)
-    errors = (net(xt, t, c) - target.ask(schedule, x0, eps, t)) ** 2
+    xt = add_noise(schedule, x0, t, eps)
+    if xt.ndim == 4:  # the layout that fast convolution kernels read
+        xt = xt.contiguous(memory_format=torch.channels_last)
+    prediction = net(xt, t) if c is None else net(xt, t, c)
+    errors = (prediction - target.ask(schedule, x0, eps, t)) ** 2
     if not min_snr:
         return errors.mean(), errors.mean().detach()
     weights = snr_weight(schedule, t, target, min_snr).reshape(-1, *[1] * (x0.ndim - 1))
@@ -130,8 +133,15 @@ def validation_loss(
     """The mean squared error of a model's predictions on n pictures, with times and noise fixed by `seed`. Lesson 03.
 
     Unlike the training loss it can be compared from step to step, and between runs: nothing in it is left to chance.
+    It isn't finite if the network's numbers aren't.
+
+    Raises:
+        ValueError: for no pictures, or a number below 1.
     """
     check_int("n", n, 1)
+    check_int("batch_size", batch_size, 1)
+    if len(images) == 0:
+        raise ValueError("images: expected at least one picture, got none")
     total, device = 0.0, model.device
     net = model.tuned(precision).net
     index = torch.randperm(len(images), generator=step_generator(seed, 0), device="cpu")[:n]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ddpm_teach import nets
 from ddpm_teach.checks import check_int, check_number
 from ddpm_teach.diffusion.schedule import SCHEDULES, Schedule
-from ddpm_teach.diffusion.targets import target_named
-from ddpm_teach.hardware.precision import check_precision
+from ddpm_teach.diffusion.targets import TARGETS, Target
+from ddpm_teach.hardware.precision import PRECISIONS
 
 
 def uniform_times(n: int, T: int, rng: torch.Generator) -> Tensor:
@@ -35,6 +37,12 @@ def stratified_times(n: int, T: int, rng: torch.Generator) -> Tensor:
 TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
     "uniform": uniform_times,
     "stratified": stratified_times,
+}
+
+BUDGETS = {  # what a run costs, for --help
+    "cpu-minutes": "about ten minutes of two CPU cores",
+    "cpu-hour": "one to three hours of two CPU cores",
+    "gpu": "minutes of a GPU",
 }
 
 
@@ -79,33 +87,44 @@ class RunOptions:
     context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")
 
     def __post_init__(self) -> None:
+        if isinstance(self.target, Target):
+            object.__setattr__(self, "target", self.target.name)
+        if isinstance(self.data, Path):
+            object.__setattr__(self, "data", str(self.data))
+        if not isinstance(self.data, str):
+            raise TypeError(f"data: expected a name such as 'mnist', or the path of a folder, got {self.data!r}")
         for name in ("steps", "batch_size", "save_every"):
             check_int(name, getattr(self, name), 1)
         check_int("seed", self.seed, 0, 2**63 - 1)
-        for name, low, high in (
-            ("lr", 0, float("inf")),
-            ("ema_decay", 0, 1),
-            ("min_snr", 0, float("inf")),
-            ("context_dropout", 0, 1),
-        ):
-            check_number(name, getattr(self, name), low, high)
+        if self.size is not None:
+            check_int("size", self.size, 1)
+        self._check_numbers()
+        self._check_names()
+        if self.net is not None:
+            object.__setattr__(self, "net", _checked_net(self.net))
+
+    def _check_numbers(self) -> None:
+        for name, high in (("lr", math.inf), ("ema_decay", 1), ("min_snr", math.inf), ("context_dropout", 1)):
+            check_number(name, getattr(self, name), 0, high)
         if self.minutes is not None and check_number("minutes", self.minutes, 0) == 0:
             raise ValueError("minutes: expected a positive number, got 0")
         if self.lr == 0:
             raise ValueError("lr: expected a positive number, got 0; nothing would be learned")
         if self.ema_decay == 1:
-            raise ValueError("ema_decay: expected less than 1, got 1; the average would keep the first weights for ever")
-        if self.size is not None:
-            check_int("size", self.size, 1)
-        for name, known in (("times", TIMES), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
-        target = target_named(self.target)
-        object.__setattr__(self, "target", target.name)
-        check_precision(self.precision)
-        if target.needs_signal and self.noise_schedule().last_with_signal < self.noise_schedule().T:
             raise ValueError(
-                f"target: {target.name} can't be read where ᾱ_T = 0, as {self.schedule} has it; use x0, v or flow"
+                "ema_decay: expected less than 1, got 1; the average would keep the first weights for ever"
+            )
+
+    def _check_names(self) -> None:
+        words = {"schedule": SCHEDULES, "precision": PRECISIONS, "target": TARGETS, "times": TIMES}
+        if self.budget is not None:
+            words["budget"] = BUDGETS
+        for name, known in words.items():
+            if not isinstance(value := getattr(self, name), str) or value not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        if TARGETS[self.target].needs_signal and (usual := SCHEDULES[self.schedule]()).last_with_signal < usual.T:
+            raise ValueError(
+                f"target: {self.target} can't be read where ᾱ_T = 0, as {self.schedule} has it; use x0, v or flow"
             )
 
     def noise_schedule(self) -> Schedule:
@@ -123,12 +142,21 @@ class RunOptions:
     @classmethod
     def recorded(cls, record: Mapping[str, Any], net: dict | None) -> RunOptions:
         """The inverse of `record`; what a record doesn't name has its default."""
-        known = {option.name for option in fields(cls)}
+        known = {option.name for option in fields(cls)} - {"net"}
         return cls(net=net, **{name: value for name, value in record.items() if name in known})
 
 
+def _checked_net(net: dict) -> dict:
+    """The description with tuples where JSON has lists, so that a record that was saved is equal to itself."""
+    if not isinstance(net, Mapping) or net.get("name") not in nets.NETS or not isinstance(net.get("config"), Mapping):
+        known = ", ".join(nets.NETS)
+        raise ValueError(f'net: expected {{"name": …, "config": {{…}}}} with a name of {known}, or None, got {net!r}')
+    config = {name: tuple(value) if isinstance(value, list) else value for name, value in net["config"].items()}
+    return {"name": net["name"], "config": config}
+
+
 CHOSEN = tuple(option.name for option in fields(RunOptions) if "help" in option.metadata)
-FIXED = ("data", "size", "budget", "schedule", "seed", "target")  # what resuming can't change
+FIXED = ("data", "size", "net", "budget", "schedule", "seed", "target")  # what resuming can't change
 
 
 def option_name(name: str) -> str:

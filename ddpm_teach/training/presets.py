@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +13,7 @@ from ddpm_teach import nets
 from ddpm_teach.data.folder import folder_classes, from_folder
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.sets import load
-from ddpm_teach.training.options import RunOptions, is_folder
-
-
-BUDGETS = {  # what a run costs, for --help
-    "cpu-minutes": "about ten minutes of two CPU cores",
-    "cpu-hour": "one to three hours of two CPU cores",
-    "gpu": "minutes of a GPU",
-}
+from ddpm_teach.training.options import BUDGETS, RunOptions, is_folder
 
 
 def _context_unet(channels: int, features: int, classes: int, size: int) -> dict:
@@ -43,6 +37,8 @@ _mnist = RunOptions("mnist", net=_LAYERNORM, steps=6_000, times="stratified", mi
 _fashion = replace(_mnist, data="fashion_mnist")
 _mnist32 = RunOptions("mnist", 32, _SMALL_ATTENTION, steps=5_000, lr=2e-3, batch_size=32)
 _cifar10 = RunOptions("cifar10", net=_context_unet(3, 64, 10, 32), steps=5_000)
+
+FOLDER = RunOptions(size=32, steps=12_000)  # on your own pictures
 
 # None of the shipped weights comes from the budget "gpu". An H100 makes 346 steps of `sprites` in a second.
 PRESETS: dict[str, dict[str, RunOptions]] = {
@@ -96,9 +92,9 @@ def of_folder(folder: Path, size: int) -> RunOptions:
     Raises:
         FileNotFoundError, ValueError: as `from_folder`.
     """
-    net = _context_unet(3, 64, len(folder_classes(folder)), size)
-    nets.completed(net)  # refuses a size that the network can't halve, before any picture is read
-    return RunOptions(str(folder.resolve()), size, net, steps=12_000)
+    folder = folder.expanduser().resolve()
+    nets.completed(_context_unet(3, 64, 1, size))  # refuses a size that the network can't halve, before any look inside
+    return replace(FOLDER, data=str(folder), size=size, net=_context_unet(3, 64, len(folder_classes(folder)), size))
 
 
 def build_net(options: RunOptions) -> nn.Module:
@@ -113,12 +109,15 @@ def build_net(options: RunOptions) -> nn.Module:
         rng.set_state(before)
 
 
-def load_data(options: RunOptions) -> tuple[ImageSet, ImageSet]:
-    """The pictures to train on, and those held out. Of a folder every twentieth is held out, at least one."""
+def load_data(options: RunOptions, tell: Callable[[str], None] | None = print) -> tuple[ImageSet, ImageSet]:
+    """The pictures to train on, and those held out. Of a folder every twentieth is held out, at least one.
+
+    `tell` hears in one line what a folder holds; None: nobody.
+    """
     if not is_folder(options.data):
         train, held_out = (load(options.data, split, size=options.size) for split in ("train", "test"))
         return train, held_out
-    images = from_folder(options.data, options.size)
+    images = from_folder(options.data, options.size, tell)
     rng = torch.Generator("cpu").manual_seed(0)
     order, n = torch.randperm(len(images), generator=rng, device="cpu"), max(1, len(images) // 20)
     return images.subset(order[n:] if len(images) > 1 else order), images.subset(order[:n])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import time
@@ -15,8 +14,10 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from ddpm_teach.data.folder import RUN
 from ddpm_teach.data.images import ImageSet
-from ddpm_teach.diffusion.sampling import Sampler
+from ddpm_teach.diffusion.sampling import sample
+from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import Model
 from ddpm_teach.show.pictures import save_png
 from ddpm_teach.storage import sweep, write_bytes
@@ -27,6 +28,7 @@ from ddpm_teach.training.options import CHOSEN, FIXED, RunOptions, is_folder, op
 from ddpm_teach.training.presets import build_net, load_data
 from ddpm_teach.training.signals import signals_noted
 from ddpm_teach.training.state import TrainState
+from ddpm_teach.training.trial import check_memory, is_out_of_memory, seconds_per_step, too_large
 
 LOG_EVERY = 20  # steps; reading a loss waits for the device, so it isn't done at every step
 
@@ -40,9 +42,9 @@ def train_run(
     resume: bool = False,
     processes: Processes = ALONE,
 ) -> TrainState:
-    """Trains with a progress bar and keeps in `folder`: last.pt and the checkpoint before it, previous.pt; best.pt, with
-    the least loss on held-out pictures (best.json); losses.csv (step, mean loss, rate); a page of samples at every
-    checkpoint; and run.json, the options.
+    """Trains with a progress bar and keeps in `folder`: last.pt and the checkpoint before it, previous.pt; best.pt,
+    with the least loss on held-out pictures (best.json); losses.csv (step, mean loss, rate); a page of samples at
+    every checkpoint; and run.json, the options.
 
     Args:
         options: of a new run. With `minutes` the number of steps is what this machine does in that time, measured over
@@ -60,46 +62,53 @@ def train_run(
         MemoryError: if a step doesn't fit into the device's memory; says which batch size does.
         OSError: if a checkpoint can't be written; the one before it stays.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out: {folder} is a file; choose another folder")
     checkpoint = folder / "last.pt"
     if checkpoint.exists() and not resume:
         raise ValueError(f"--out: {checkpoint} exists already; add --resume to go on with it, or choose another folder")
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out: {folder} is a file; choose another folder")
     saved = load_newest(folder, processes) if resume else None
     if saved:
         options = resumed_options(_completed(saved.options, options, folder), folder, changes)
+        saved.end_at(options.steps)  # refuses an end that the run is past
+    _check_apart(options, folder)
     ends = time.monotonic() + 60 * options.minutes if options.minutes else math.inf
-    images, held_out = (part.to(device) for part in load_data(options))
+    images, held_out = (part.to(device) for part in load_data(options, tell=print if processes.rank == 0 else None))
     if saved:
         state = saved.to(device)
         state.options = options
-        state.end_at(options.steps)
         if state.step == options.steps:
+            if processes.rank == 0:
+                print(f"{checkpoint}: all of its {state.step} steps are done; --steps {2 * state.step} goes on")
             return state
         check_training(state, images, processes)
-    failed = None
     try:
+        check_memory(options, device)
         if not saved:
             state = _begin(options, images, device, processes, ends)
         stream = train(state, images, processes)  # looks at all now, before there is anything to save
         if processes.rank == 0:
             _write_record(folder, state)
         return _to_the_end(state, stream, held_out, folder, ends, processes)
+    except BrokenPipeError:  # of the terminal
+        raise
     except OSError as error:
         raise OSError(_unwritable(error, folder)) from None
-    except (torch.OutOfMemoryError, RuntimeError) as error:
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        failed = options.batch_size
     # Here, and not in the except block, whose traceback holds the failed step's tensors.
-    state = stream = None
-    raise MemoryError(_too_large(options, images, failed, device))
+    state = stream = saved = None
+    raise MemoryError(too_large(options, images, device))
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, on a GPU or on the CPU (there torch raises a plain RuntimeError)."""
-    signs = ("not enough memory", "can't allocate memory", "Cannot allocate memory", "invalid buffer size")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in signs)
+def _check_apart(options: RunOptions, folder: Path) -> None:
+    """Refuses a run's folder among the pictures that is a folder of pictures: a class now, and none when resuming."""
+    inside = is_folder(options.data) and folder.resolve().is_relative_to(options.data)
+    if inside and not (folder / RUN).exists() and folder.exists() and any(folder.iterdir()):
+        raise ValueError(
+            f"--out: {folder} is one of the folders of pictures; choose a new one, best outside of {options.data}"
+        )
 
 
 def resumed_options(recorded: RunOptions, folder: Path, changes: Mapping[str, Any]) -> RunOptions:
@@ -114,18 +123,26 @@ def resumed_options(recorded: RunOptions, folder: Path, changes: Mapping[str, An
         if name == "data" and is_folder(was) and is_folder(changes[name]):
             continue  # a folder may have been moved: what is in it is compared
         raise ValueError(
-            f"{'preset or --images' if name == 'data' else option_name(name)}: the run in {folder} was made with {was},"
+            f"{_asked_by(name, was)}: the run in {folder} was made with {was},"
             f" and --resume can't change that to {changes[name]}; leave it out, or begin another run with --out"
         )
     return replace(recorded, **changes)
+
+
+def _asked_by(name: str, was: Any) -> str:
+    """What on the command line chooses a field: a named set and its size come with the preset."""
+    if name == "data" or (name == "size" and not is_folder(was)):
+        return "preset or --images"
+    return option_name(name)
 
 
 def _completed(saved: RunOptions, options: RunOptions, folder: Path) -> RunOptions:
     """The options of a checkpoint of the first edition, which kept only some: run.json and the preset have the rest."""
     if saved.data:
         return saved
-    path = folder / "run.json"
-    record = json.loads(path.read_text()) if path.exists() else {}
+    if not options.data:
+        raise ValueError(f"preset: {folder} doesn't say what the run was trained on; name its preset, or --images")
+    record = _read_json(folder / RUN)
     rest = {name: record[name] for name in CHOSEN if name in record}
     kept = {name: getattr(saved, name) for name in ("net", "steps", "lr", "ema_decay", "seed", "target")}
     return replace(options, **{**rest, **kept})
@@ -135,8 +152,8 @@ def _begin(
     options: RunOptions, images: ImageSet, device: torch.device, processes: Processes, ends: float
 ) -> TrainState:
     if options.minutes:
-        pace = _seconds_per_step(options, images, device, processes)
-        options = replace(options, steps=processes.first(max(1, int((ends - time.monotonic()) / pace))))
+        pace = seconds_per_step(options, images, device, processes)
+        options = replace(options, steps=processes.first(min(2**53, max(1, int((ends - time.monotonic()) / pace)))))
     net = build_net(options).to(device)
     return TrainState.create(net, options.noise_schedule(), options, images.classes)
 
@@ -144,8 +161,9 @@ def _begin(
 def _write_record(folder: Path, state: TrainState) -> None:
     sweep(folder)
     record = state.options.record()
+    print(describe(state.device, state.options.precision))
     print("with", " ".join(f"{option_name(name)} {record[name]}" for name in CHOSEN))
-    write_bytes(folder / "run.json", json.dumps(record, indent=1).encode())
+    write_bytes(folder / RUN, json.dumps(record, indent=1).encode())
 
 
 def _to_the_end(
@@ -213,25 +231,6 @@ def _unwritable(error: OSError, folder: Path) -> str:
     return f"{what}; {good}; {remedy}, then --resume"
 
 
-def _too_large(options: RunOptions, images: ImageSet, failed: int, device: torch.device) -> str:
-    """Which batch size fits, tried with a network of its own."""
-    size = failed // 2
-    while size and not _fits(replace(options, batch_size=size), images, device):
-        size //= 2
-    remedy = f"--batch-size {size} fits" if size else "not even one picture fits; use a smaller network"
-    return f"--batch-size: a step of {failed} pictures doesn't fit into the memory of {device}; {remedy}"
-
-
-def _fits(options: RunOptions, images: ImageSet, device: torch.device) -> bool:
-    try:
-        _seconds_per_step(options, images, device, ALONE)
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return False
-    return True
-
-
 def load_newest(folder: Path, processes: Processes = ALONE) -> TrainState | None:
     """The newest good checkpoint: the last, else the one before it; None where there is none.
 
@@ -259,10 +258,17 @@ def load_newest(folder: Path, processes: Processes = ALONE) -> TrainState | None
 
 def _best_loss(folder: Path) -> float:
     """The validation loss of best.pt, or infinity where there is none that can be read."""
+    loss = _read_json(folder / "best.json").get("loss") if (folder / "best.pt").exists() else None
+    return loss if isinstance(loss, float) else math.inf
+
+
+def _read_json(path: Path) -> dict:
+    """What a file of ours says; nothing where it is missing or damaged."""
     try:
-        return json.loads((folder / "best.json").read_text())["loss"] if (folder / "best.pt").exists() else math.inf
+        record = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
-        return math.inf
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _diverged(what: str, log: TrainLog, checkpoint: Path) -> str:
@@ -273,24 +279,10 @@ def _diverged(what: str, log: TrainLog, checkpoint: Path) -> str:
     )
 
 
-def _seconds_per_step(options: RunOptions, images: ImageSet, device: torch.device, processes: Processes) -> float:
-    """What a step takes here, measured with a network of its own after a few steps of warming up."""
-    warm = 5 if device.type == "cuda" else 2  # a GPU's fourth step is recorded, and replayed from then on
-    options = replace(options, steps=warm + 8)
-    trial = TrainState.create(build_net(options).to(device), options.noise_schedule(), options, images.classes)
-    stream = train(trial, images, processes)
-    *_, log = itertools.islice(stream, warm)
-    log.loss.item()  # waits until the device is done
-    began = time.monotonic()
-    *_, log = stream
-    log.loss.item()
-    return (time.monotonic() - began) / 8
-
-
 def _append(path: Path, row: tuple[int, str, str]) -> None:
     """Adds a row to the log of losses; rows of steps that a resumed run does again are dropped first."""
     lines = path.read_text().splitlines() if path.exists() else ["step,loss,lr"]
-    earlier = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) < row[0]]
+    earlier = lines[:1] + [line for line in lines[1:] if (step := line.split(",")[0]).isdigit() and int(step) < row[0]]
     text = ",".join(map(str, row)) + "\n"
     if path.exists() and earlier == lines:  # the usual case: a long run doesn't write its log anew each time
         with path.open("a") as file:
@@ -307,6 +299,6 @@ def page_of_samples(model: Model, png: Path, n: int = 8, seed: int = 0) -> str:
     """
     contexts = model.all_contexts(n)
     count, scale = (n * n, 1.0) if contexts is None else (len(contexts), 2.0)
-    *_, last = Sampler(steps=20, guidance_scale=scale).frames(model, count, contexts, seed)
-    save_png(last.x, png, columns=n)
-    return f"{png}: {n} rows of {n}" if contexts is None else f"{png}: a row of {n} for each of {', '.join(model.classes)}"
+    save_png(sample(model, count, contexts, seed=seed, steps=20, guidance_scale=scale), png, columns=n)
+    rows = f"{n} rows of {n}" if contexts is None else f"a row of {n} for each of {', '.join(model.classes)}"
+    return f"{png}: {rows}"

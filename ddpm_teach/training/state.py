@@ -19,7 +19,7 @@ from ddpm_teach.training.options import RunOptions
 
 
 class MovingAverage(nn.Module):
-    """The average of a network's weights and buffers (EMA), with decay min(decay, (1 + n)/(10 + n)) at its n-th update.
+    """The average of a network's weights and buffers (EMA), with decay min(decay, (1 + n)/(10 + n)) after n updates.
 
     With a constant 0.999 the random initial weights would still weigh 1 / e after a thousand steps. Lesson 03.
 
@@ -30,9 +30,9 @@ class MovingAverage(nn.Module):
 
     n_averaged: Tensor
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        self.module, self.decay = copy.deepcopy(net), decay
+        self.module = copy.deepcopy(net)
         self.register_buffer("n_averaged", torch.tensor(0, device="cpu"))  # read at every step: never on a GPU
 
     def _apply(self, fn: object, recurse: bool = True) -> MovingAverage:
@@ -40,10 +40,10 @@ class MovingAverage(nn.Module):
         return self
 
     @torch.no_grad()
-    def update(self, net: nn.Module) -> None:
+    def update(self, net: nn.Module, decay: float) -> None:
         """Moves the averages towards the network's weights; the first update copies them."""
         n = int(self.n_averaged)
-        weight = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0
+        weight = 1 - min(decay, (1 + n) / (10 + n)) if n else 1.0
         averages, values = ([*one.parameters(), *one.buffers()] for one in (self.module, net))
         floats = [average.is_floating_point() for average in averages]
         torch._foreach_lerp_([*compress(averages, floats)], [*compress(values, floats)], weight)
@@ -87,23 +87,22 @@ class TrainState:
 
         Raises:
             TypeError: for a network without `image_shape`, or options that aren't RunOptions.
-            ValueError: for a network of another T, or one whose weights are all frozen.
+            ValueError: for a network of another T, one that was trained for another target, one whose weights are all
+                frozen, or a schedule by which the target can't be read at T.
         """
         options = RunOptions() if options is None else options
         if not isinstance(options, RunOptions):
             raise TypeError(f"options: expected RunOptions(steps=…, lr=…), got {options!r}")
         nets.image_shape(net)
-        schedule.check_net(net)
-        if not any(weight.requires_grad for weight in net.parameters()):
-            raise ValueError(
-                "net: has no trainable weight (weights that are loaded are frozen); net.requires_grad_(True) thaws them"
-            )
         inside = nets.unwrapped(net)
+        _check_trainable(inside, schedule, options)
+        # The record says what the network is, whoever built it.
+        options = replace(options, net=nets.describe(inside) if nets.is_known(inside) else None)
         inside.target = options.target
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
         fused = next(net.parameters()).device.type in ("cpu", "cuda")
         optimizer = torch.optim.Adam(net.parameters(), lr=options.lr, fused=fused)
-        return cls(net, schedule, options, optimizer, MovingAverage(inside, options.ema_decay), tuple(classes))
+        return cls(net, schedule, options, optimizer, MovingAverage(inside), tuple(classes))
 
     @property
     def target(self) -> Target:
@@ -126,7 +125,7 @@ class TrainState:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
-        self.ema.update(nets.unwrapped(self.net))
+        self.ema.update(nets.unwrapped(self.net), self.options.ema_decay)
         self.step += 1
         return lr
 
@@ -165,6 +164,24 @@ class TrainState:
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.to(self.device)
+
+
+def _check_trainable(net: nn.Module, schedule: Schedule, options: RunOptions) -> None:
+    """Refuses what would be trained in vain."""
+    schedule.check_net(net)
+    if (trained := getattr(net, "target", options.target)) != options.target:
+        raise ValueError(
+            f"net: was trained to predict {trained!r}, but the options say {options.target!r}; use"
+            f" RunOptions(target={trained!r}), or set net.target = {options.target!r} to teach it anew"
+        )
+    if not any(weight.requires_grad for weight in net.parameters()):
+        raise ValueError(
+            "net: has no trainable weight (weights that are loaded are frozen); net.requires_grad_(True) thaws them"
+        )
+    if TARGETS[options.target].needs_signal and schedule.last_with_signal < schedule.T:
+        raise ValueError(
+            f"target: {options.target} can't be read where ᾱ_T = 0, as this schedule has it; use x0, v or flow"
+        )
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:

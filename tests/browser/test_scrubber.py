@@ -8,6 +8,7 @@ import torch
 
 import ddpm_teach as ddpm
 from ddpm_teach.show import compare, forward, scrub
+from ddpm_teach.show.films.sheet import SCRIPT
 from tests.browser.conftest import check_playground
 
 pytestmark = pytest.mark.browser
@@ -167,6 +168,25 @@ def test_fits_a_phone_and_follows_the_finger(exported):
     place = root.locator(".curve").bounding_box()
     page.touchscreen.tap(place["x"] + place["width"] / 2, place["y"] + 20)
     assert root.get_attribute("data-index") == "25"
+
+
+def test_films_that_take_each_others_place_leave_nobody_watching(new_page):
+    """The playground mounts a film for each move of a slider; whoever is watched for stays in memory."""
+    page = new_page()
+    watching = page.evaluate(
+        """([script, data]) => {
+          let watching = 0;
+          window.ResizeObserver = class extends ResizeObserver {
+            observe(element) { watching++; super.observe(element); }
+            disconnect() { watching--; super.disconnect(); }
+          };
+          const mount = new Function(`${script}; return mount;`)();
+          for (let i = 0; i < 5; i++) mount(document.body, data);
+          return watching;
+        }""",
+        [SCRIPT, scrub([ddpm.Frame(0, torch.zeros(1, 1, 4, 4))]).data],
+    )
+    assert watching == 1
 
 
 def test_a_script_in_a_title_stays_text(new_page, tmp_path):

@@ -19,7 +19,7 @@ __all__ = ["Exercise", "Report", "check", "declared", "find", "progress"]
 
 
 def check(id: str, function: object) -> Report:
-    """Runs your function on many inputs and says how it went.
+    """Runs your function on many inputs and says how it went. What it raises is told, never raised.
 
     Args:
         id: of the exercise, such as "01.2".
@@ -38,7 +38,7 @@ def check(id: str, function: object) -> Report:
 
 def progress() -> Progress:
     """The exercises of all lessons, and which of them you have solved on this machine."""
-    return Progress({lesson: [exercise.id for exercise in found] for lesson, found in declared().items()}, done())
+    return Progress({lesson: [exercise.id for exercise in group] for lesson, group in declared().items()}, done())
 
 
 def declared() -> dict[str, list[Exercise]]:

@@ -28,7 +28,8 @@ class Outcome(NamedTuple):
 
 def outcome_of(function: Callable, case: tuple) -> Outcome:
     """One call on a copy of the arguments. Only KeyboardInterrupt is raised: sys.exit() comes to an Outcome, too."""
-    arguments = copy.deepcopy(case)
+    with at_the_start():
+        arguments = copy.deepcopy(case)
     try:
         with at_the_start():
             value = function(*arguments)
@@ -64,7 +65,7 @@ def at_the_start() -> Iterator[None]:
 
 @contextlib.contextmanager
 def generators_kept() -> Iterator[None]:
-    """All global generators are afterwards as they were before: torch's on every device in use, NumPy's and Python's."""
+    """All global generators are afterwards as they were: torch's on every device in use, NumPy's and Python's."""
     states = [(torch.default_generator.set_state, torch.default_generator.get_state())]
     for device in (torch.cuda, torch.xpu):
         if device.is_initialized():  # to ask for its state would start it
@@ -97,8 +98,7 @@ def differ(a: Any, b: Any) -> bool:
 
 def name_of(function: Any) -> str:
     """A name for anything that can be called; not all have one of their own."""
-    function = undecorated(function)
-    name = getattr(function, "__name__", None)
+    name = _attribute(undecorated(function), "__name__")
     return name if isinstance(name, str) and name != "<lambda>" else "your function"
 
 
@@ -107,22 +107,30 @@ def code_of(function: Any) -> types.CodeType | None:
     function = undecorated(function)
     if isinstance(function, torch.nn.Module):
         function = function.forward
-    elif not hasattr(function, "__code__"):
-        function = undecorated(getattr(type(function), "__call__", None))
-    code = getattr(function, "__code__", None)
+    elif _attribute(function, "__code__") is None:
+        function = undecorated(type(function).__call__)
+    code = _attribute(function, "__code__")
     return code if isinstance(code, types.CodeType) else None
 
 
 def undecorated(function: Any) -> Any:
     """What is inside of functools.partial and of decorators."""
-    for _ in range(100):  # there are objects that answer every name, with themselves
-        if isinstance(function, functools.partial | functools.partialmethod):
+    for _ in range(100):  # a decorator can point to itself
+        if isinstance(function, functools.partial):
             function = function.func
-        elif inspect.isroutine(function) and hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
+        elif inspect.isroutine(function) and (inside := _attribute(function, "__wrapped__")) is not None:
+            function = inside
         else:
             break
     return function
+
+
+def _attribute(thing: Any, name: str) -> Any:
+    """The attribute; None where there is none, or where an object's own __getattr__ raises something else."""
+    try:
+        return getattr(thing, name)
+    except Exception:
+        return None
 
 
 def signature_of(function: Any) -> inspect.Signature | None:

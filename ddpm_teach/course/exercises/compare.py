@@ -25,15 +25,16 @@ def alike(a: Outcome, b: Outcome, tolerance: float) -> bool:
 
 
 def message(error: BaseException | None) -> str:
-    """The first line of an error's message; "" where there is none, or where it can't be made."""
+    """The first line of an error's message, cut short; "" where there is none, or where it can't be made."""
     try:
-        return str(error).strip().partition("\n")[0]
+        line = str(error).strip().partition("\n")[0]
+        return line if len(line) <= 200 else line[:199] + "…"
     except Exception:
         return ""
 
 
 def _without_numbers(error: BaseException | None) -> str:
-    return re.sub(r"#(, #)*", "#", re.sub(r"-?\d+(\.\d+)?(e-?\d+)?", "#", message(error)))
+    return re.sub(r"#(, #)*", "#", re.sub(r"0x[0-9a-f]+|-?\d+(\.\d+)?(e-?\d+)?", "#", message(error)))
 
 
 def difference(got: Any, expected: Any, tolerance: float) -> str:
@@ -108,7 +109,7 @@ def _short(value: Any) -> str:
         return f"[{figures}]" + (f", {kind}" if value.ndim != 1 else "")
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, torch.nn.Module | type(lambda: 0)):
+    if callable(value):
         return "a function"
-    text = repr(value)
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))  # an address says nothing, and is another one every time
     return text if len(text) <= 80 else text[:77] + "…"

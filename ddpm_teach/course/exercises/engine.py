@@ -7,6 +7,7 @@ import html
 import inspect
 import linecache
 import traceback
+import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -90,6 +91,7 @@ class Exercise:
     tolerance: float = 1e-4
     mistakes: list[Mistake] = field(default_factory=list)
     answer: Callable | None = None
+    _right: list | None = field(default=None, init=False, repr=False)  # the reference's values, once they are known
 
     def solution(self, function: Callable) -> Callable:
         """Decorates the solution that the lesson shows; its name and parameters are the stub's."""
@@ -131,15 +133,24 @@ class Exercise:
             return self._report("error", refusal)
         outcomes = [outcome_of(function, case) for case in cases]
         if _is_stub(function, outcomes[0]):
-            return self._report("not attempted", f"not attempted yet: write {name_of(function)} and run its cell again")
-        right = [outcome_of(self.reference, case).value for case in cases]
+            return self._report(
+                "not attempted", f"not attempted yet: write {self.answer.__name__} and run its cell again"
+            )
+        if self._right is None:
+            references = [outcome_of(self.reference, case) for case in cases]
+            failure = next((outcome.error for outcome in references if outcome.error is not None), None)
+            if failure is not None:  # this process isn't like any that we have tried
+                told = f"{type(failure).__name__}: {message(failure)}"
+                return self._report("error", f"can't be checked in this process ({told}); restart it and try again")
+            self._right = [outcome.value for outcome in references]
+        right = self._right
         wrong = [i for i in range(len(cases)) if self._difference(outcomes[i], right[i])]
         if not wrong:
             changed = [self._names()[i] for outcome in outcomes for i in outcome.changed]
             return self._changes(changed[0]) if changed else self._passes(len(cases))
         for mistake in self.mistakes:
-            theirs = [outcome_of(mistake.function, case) for case in cases]
-            if all(alike(a, b, self.tolerance) for a, b in zip(outcomes, theirs, strict=True)):
+            pairs = zip(outcomes, cases, strict=True)  # the first that differs ends it
+            if all(alike(outcome, outcome_of(mistake.function, case), self.tolerance) for outcome, case in pairs):
                 return self._report("mistake", mistake.says)
         first = wrong[0]
         if outcomes[first].error is not None:
@@ -174,7 +185,7 @@ class Exercise:
 
     def _changes(self, name: str) -> Report:
         return self._report(
-            "mistake", f"the values are right, but your function changes {name} in place; make a new one of it"
+            "mistake", f"the values are right, but your function changes {name} in place; change a copy of it"
         )
 
     def _difference(self, outcome: Outcome, right: Any) -> str:
@@ -188,15 +199,21 @@ class Exercise:
 
 
 def _is_stub(function: Callable, first: Outcome) -> bool:
-    if isinstance(first.error, NotImplementedError):
-        return True
+    """Whether nothing is written yet: no more than a docstring, or a line that raises NotImplementedError."""
     code = code_of(function)
-    return (
-        first.error is None
-        and first.value is None
-        and code is not None
-        and {instruction.opname for instruction in dis.get_instructions(code)} <= STUB_CODE
-    )
+    if code is None:
+        return False
+    if isinstance(first.error, NotImplementedError):  # torch raises it, too, for what a device can't do
+        return _raised_by(code, first.error.__traceback__)
+    written = {instruction.opname for instruction in dis.get_instructions(code)}
+    return first.error is None and first.value is None and written <= STUB_CODE
+
+
+def _raised_by(code: types.CodeType, trace: types.TracebackType) -> bool:
+    """Whether an error comes from a `raise` in this code, and not from something that it called."""
+    while trace.tb_next:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code is code and dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
 
 
 def _refusal(function: Callable, case: tuple, answer: Callable) -> str:

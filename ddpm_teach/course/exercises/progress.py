@@ -15,19 +15,20 @@ from ddpm_teach.storage import write_bytes
 
 def progress_file() -> Path:
     """DDPM_TEACH_PROGRESS, else progress.json in the user's data folder."""
-    named = os.environ.get("DDPM_TEACH_PROGRESS")
+    if path := os.environ.get("DDPM_TEACH_PROGRESS"):
+        return Path(path)
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return Path(named) if named else data / "ddpm-teach" / "progress.json"
+    return data / "ddpm-teach" / "progress.json"
 
 
 def done() -> set[str]:
     """The ids of the exercises that are solved. A file that can't be read is put aside, as progress.json.damaged."""
     path = progress_file()
     try:
-        found = json.loads(path.read_text(encoding="utf8"))
-        if not isinstance(found, list):
+        ids = json.loads(path.read_text(encoding="utf8"))
+        if not isinstance(ids, list):
             raise ValueError("no list")
-        return set(map(str, found))
+        return set(map(str, ids))
     except FileNotFoundError:
         return set()
     except ValueError:

@@ -200,9 +200,7 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
     """
     if not isinstance(model, Model):
         got = type(model).__name__
-        raise TypeError(
-            f'model: expected a Model, got a {got}; load_model("sprites") gives one, Model(net, schedule) too'
-        )
+        raise TypeError(f'model: expected a Model, got a {got}; use load_model("sprites"), or Model(net, schedule)')
     check_int("n", n, 1)
     check_int("steps", steps, 1, min(100, model.schedule.T))
     return Playground(model, n, steps)

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from ddpm_teach.denoise import clipped, from_eps
-from ddpm_teach.forward import add_noise
-from ddpm_teach.schedule import Schedule
+from ddpm_teach.diffusion.forward import add_noise
+from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.diffusion.targets import clipped, from_eps
 
 TIMES = [1, 9, 20, torch.tensor([1, 9, 20])]
 

@@ -1,0 +1,43 @@
+"""`ddpm-teach evaluate`: how good a model's samples are. Lesson 08."""
+
+from __future__ import annotations
+
+import argparse
+
+from ddpm_teach.checks import check_int
+from ddpm_teach.cli.options import add_device, add_sampler, device_named, sampler_for, sampler_of, whole
+from ddpm_teach.data.sets import load
+from ddpm_teach.evaluation.evaluate import PARTS, evaluate, judge_of
+from ddpm_teach.hardware.precision import describe
+from ddpm_teach.model import NAMES, load_model
+
+MOST = 1_000_000  # samples: more say nothing new, and take days
+EPILOG = """examples:
+  ddpm-teach evaluate sprites
+  ddpm-teach evaluate runs/mnist32/best.pt --sampler heun --steps 25 --n 10000"""
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """What is judged, and how it draws."""
+    command.epilog = EPILOG
+    command.add_argument("weights", metavar="WEIGHTS", help=f"{', '.join(NAMES)}, a weights file, or a checkpoint")
+    add_sampler(command)
+    command.add_argument("--n", type=whole, metavar="N", default=2000, help="samples (default: %(default)s)")
+    add_device(command)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Samples, and prints how far from real pictures they are, how many are as asked for, and the seconds."""
+    check_int("n", args.n, PARTS, MOST)
+    sampler, device = sampler_of(args), device_named(args.device)
+    model = load_model(args.weights, device)
+    sampler = sampler_for(model, sampler, args)
+    load(judge_of(model).dataset, "test")  # what is missing is told now
+    print(describe(device, sampler.precision), flush=True)
+    result = evaluate(model, sampler, args.n, args.seed)
+    print(f"{args.weights}, {sampler.kind}, {sampler.steps} steps, {result.n} samples")
+    print(f"Fréchet distance  {result.frechet}   (training pictures in their place: {result.floor})")
+    if result.accuracy is not None:
+        print(f"class accuracy    {result.accuracy.value:.1%} ± {result.accuracy.error:.1%}")
+    print(f"seconds           {result.seconds:.3f} a sample")
+    return 0
