@@ -13,9 +13,7 @@ import argparse
 import torch
 from measured import positive, replacing
 
-from ddpm_teach import ContextUNet, linear, load
-from ddpm_teach.paths import course_path
-from ddpm_teach.training import TrainState, train, validation_loss
+from ddpm_teach import ContextUNet, Model, RunOptions, TrainState, course_path, linear, load, train, validation_loss
 
 
 def without_time(net: ContextUNet) -> None:
@@ -47,10 +45,11 @@ def main() -> None:
                 torch.manual_seed(seed)
                 net = ContextUNet(3, 32, 5, 16)
                 cut(net)
-                state = TrainState.create(net, linear(), steps=args.steps, lr=3e-3, ema_decay=0.99, seed=seed)
-                for log in train(state, images, batch_size=32):
+                options = RunOptions(steps=args.steps, batch_size=32, lr=3e-3, ema_decay=0.99, seed=seed)
+                state = TrainState.create(net, linear(), options)
+                for log in train(state, images):
                     if log.step % 100 == 0 or log.step in (10, 30):
-                        loss = validation_loss(net, state.schedule, held_out, n=512, precision="float32")
+                        loss = validation_loss(Model(net, state.schedule), held_out, 512, precision="float32")
                         write([name, seed, log.step, f"{loss:.5f}"])
                         print(name, seed, log.step, f"{loss:.4f}", flush=True)
 

@@ -21,9 +21,8 @@ import nbformat
 from measured import keep, show, warn_without_matrix_units
 from nbclient import NotebookClient
 
-from ddpm_teach import load_pretrained, pick_device
-from ddpm_teach.samplers import Recipe
-from ddpm_teach.widgets import scrub
+from ddpm_teach import Sampler, load_model, pick_device
+from ddpm_teach.show import scrub
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,8 +64,8 @@ def importing(package: str, rounds: int, after: str = "sys") -> float:
 
 def scrubber() -> float:
     """Building the widget for 51 frames of 8 sprites; what follows happens in the browser."""
-    model = load_pretrained("sprites")
-    frames = list(Recipe(steps=50).frames(model, 8, model.context("hero")))
+    model = load_model("sprites")
+    frames = list(Sampler(steps=50).frames(model, 8, model.context("hero")))
     return statistics.median(seconds(lambda: scrub(frames, model.schedule)) for _ in range(5))
 
 

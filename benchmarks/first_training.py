@@ -12,17 +12,25 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from measured import replacing
 
-from ddpm_teach import clipped, ddim_step, guided, linear, load, trailing, walk
-from ddpm_teach.metrics import class_accuracy, load_classifier
-from ddpm_teach.paths import course_path
-from ddpm_teach.presets import find
-from ddpm_teach.training import TrainState, train
-from ddpm_teach.weights import READERS
+from ddpm_teach import (
+    Model,
+    TrainState,
+    build_net,
+    class_accuracy,
+    course_path,
+    linear,
+    load,
+    load_classifier,
+    preset,
+    sample,
+    train,
+)
 
 LABELS = torch.arange(5).repeat_interleave(100)
 
@@ -32,30 +40,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--out", type=Path, default=course_path("data") / "results" / "first_training.csv")
     args = parser.parse_args()
-    preset, sprites, classifier = find("sprites", "cpu-minutes"), load("sprites"), load_classifier("sprites")
+    plan, sprites, classifier = preset("sprites", "cpu-minutes"), load("sprites"), load_classifier("sprites")
     columns = ["target", "precision", "seed", "steps", "batch_size", "accuracy"]
     with replacing(args.out, columns) as write:
         for target, precision in (("x0", "bfloat16"), ("x0", "float32"), ("eps", "bfloat16")):
             for seed in args.seeds:
-                options = dict(steps=preset.steps, lr=preset.lr, ema_decay=0.99, seed=seed, target=target)
-                state = TrainState.create(preset.build(), linear(), **options)
+                options = replace(plan, ema_decay=0.99, seed=seed, target=target, precision=precision)
+                state = TrainState.create(build_net(plan), linear(), options)  # the same first weights for every seed
                 start = time.perf_counter()
-                for _ in train(state, sprites, batch_size=preset.batch_size, precision=precision):
+                for _ in train(state, sprites):
                     pass
                 seconds = time.perf_counter() - start
-                accuracy = class_accuracy(classifier, draw(state, seed), LABELS)
-                write([target, precision, seed, preset.steps, preset.batch_size, f"{accuracy:.3f}"])
+                accuracy = class_accuracy(classifier, draw(state.model, seed), LABELS)
+                write([target, precision, seed, plan.steps, plan.batch_size, f"{accuracy:.3f}"])
                 print(f"{target} {precision} seed {seed}: {seconds:.0f} s, accuracy {accuracy:.1%}", flush=True)
 
 
-def draw(state: TrainState, seed: int) -> torch.Tensor:
+def draw(model: Model, seed: int) -> torch.Tensor:
     """500 pictures, 50 steps with η = 1 and guidance scale 3, as the lesson draws them."""
-    rng = torch.Generator().manual_seed(seed)
-    net = guided(state.ema.module.eval(), torch.eye(5)[LABELS], scale=3.0)
-    denoise = clipped(READERS[state.target](net, state.schedule), state.schedule)
-    noise = torch.randn(len(LABELS), 3, 16, 16, generator=rng)
-    *_, last = walk(ddim_step(denoise, state.schedule, eta=1.0, rng=rng), noise, trailing(1000, 50))
-    return last.x
+    how = dict(steps=50, eta=1.0, guidance_scale=3.0, precision="float32")
+    return sample(model, len(LABELS), torch.eye(5)[LABELS], seed=seed, **how)
 
 
 if __name__ == "__main__":

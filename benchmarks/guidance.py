@@ -16,10 +16,17 @@ import math
 import torch
 from measured import replacing
 
-from ddpm_teach import load, load_pretrained
-from ddpm_teach.metrics import Moments, diversity, frechet, in_parts, load_classifier
-from ddpm_teach.paths import course_path
-from ddpm_teach.samplers import Recipe
+from ddpm_teach import (
+    Moments,
+    Sampler,
+    course_path,
+    diversity,
+    frechet,
+    in_parts,
+    load,
+    load_classifier,
+    load_model,
+)
 
 SCALES = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8)
 PARTS, LABELS = 5, torch.arange(5).repeat(40)  # five times 200 samples, 40 of each class
@@ -60,8 +67,8 @@ def real_parts() -> list[torch.Tensor]:
 
 def draw(scale: float, seed: int) -> torch.Tensor:
     """One part; the same noise at every scale."""
-    recipe = Recipe("ddim", steps=25, guidance_scale=scale)
-    *_, last = recipe.frames(load_pretrained("sprites"), len(LABELS), torch.eye(5)[LABELS], seed)
+    sampler = Sampler("ddim", steps=25, guidance_scale=scale)
+    *_, last = sampler.frames(load_model("sprites"), len(LABELS), torch.eye(5)[LABELS], seed)
     return last.x
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ddpm_teach.devices import has_native_bfloat16
+from ddpm_teach.hardware.precision import choose
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -43,12 +43,23 @@ def processor() -> str:
 
 
 def bfloat16_units(device: torch.device) -> str:
-    """What multiplies bfloat16 numbers: units for whole matrices ("AMX", "tensor cores"), for vectors, or "none"."""
-    if not has_native_bfloat16(device):
-        return "none"
+    """What multiplies bfloat16 numbers: units for whole matrices ("AMX", "tensor cores"), for vectors, or "none".
+
+    "AVX-512, not used" has units for vectors, but was tried and gains too little by them: it computes in float32.
+    """
+    used = choose(device)[0] == torch.bfloat16
     if device.type == "cuda":
-        return "tensor cores"
-    return "AMX" if torch.cpu._is_amx_tile_supported() else "AVX-512"
+        return "tensor cores" if used else "none"
+    if device.type == "cpu" and has_units("_is_amx_tile_supported"):
+        return "AMX"
+    if device.type == "cpu" and has_units("_is_avx512_bf16_supported"):
+        return "AVX-512" if used else "AVX-512, not used"
+    return "none"
+
+
+def has_units(question: str) -> bool:
+    """What torch answers to a question about this CPU; no, where it doesn't know the question."""
+    return getattr(torch.cpu, question, lambda: False)()
 
 
 def show(rows: list[dict]) -> None:
@@ -69,8 +80,8 @@ def keep(name: str, rows: list[dict], device: torch.device, seeds: str) -> None:
     RESULTS.mkdir(exist_ok=True)
     path, columns = RESULTS / f"{name}.csv", [*rows[0], *provenance(device, seeds)]
     new = not path.exists()
-    if not new and (found := next(csv.reader(path.read_text().splitlines()))) != columns:
-        raise ValueError(f"{path.name}: has the columns {found}, the new rows {columns}; move the file away")
+    if not new and (header := next(csv.reader(path.read_text().splitlines()))) != columns:
+        raise ValueError(f"{path.name}: has the columns {header}, the new rows {columns}; move the file away")
     with open(path, "a", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         if new:
@@ -120,6 +131,10 @@ def check_names(parser: argparse.ArgumentParser, names: list[str], known: Iterab
 
 def warn_without_matrix_units(device: torch.device) -> None:
     """Says so where the machine lacks the matrix units for bfloat16 that the course's targets suppose."""
-    there = {"none": "no bfloat16 units", "AVX-512": "bfloat16 units for vectors (AVX-512), none for matrices"}
-    if lacks := there.get(bfloat16_units(device)):
-        print(f"This machine has {lacks}: what the course aims at supposes matrix units.")
+    sentences = {
+        "none": "no bfloat16 units",
+        "AVX-512": "bfloat16 units for vectors (AVX-512), none for matrices",
+        "AVX-512, not used": "bfloat16 units for vectors (AVX-512) by which it gains too little, so it uses float32",
+    }
+    if units := sentences.get(bfloat16_units(device)):
+        print(f"This machine has {units}: what the course aims at supposes matrix units.")

@@ -25,9 +25,9 @@ from measured import keep, show, warn_without_matrix_units
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ddpm_teach import ContextUNet, pick_device
-from ddpm_teach.devices import InPrecision, tuned, tuned_step
-from ddpm_teach.nets import AttentionUNet, LayerNormUNet
+from ddpm_teach import AttentionUNet, ContextUNet, LayerNormUNet, pick_device
+from ddpm_teach.hardware.cuda_graphs import recorded_step
+from ddpm_teach.hardware.precision import InPrecision, tuned
 
 NETS = ((ContextUNet, 64), (LayerNormUNet, 128), (AttentionUNet, 4))  # with a batch's size on a CPU
 PRECISIONS = ("float32", "bfloat16")
@@ -84,10 +84,12 @@ def speeds(net: nn.Module, inputs: tuple, precision: str, peak: float, rounds: i
         predict(*inputs)
 
     step = gradients(net, inputs, device, precision)
+    # As `train` does: recorded where the network can be, but for float32.
+    replayed = step if precision == "float32" else recorded_step(step, net, device, lambda: inputs)
     rows = []
     for what, counted, run in (
         ("forward", lambda: net.eval()(*inputs), forward),
-        ("forward and backward", step, tuned_step(step, net, device, precision)),
+        ("forward and backward", step, replayed),
     ):
         net.train(what != "forward")
         with FlopCounterMode(display=False) as counter:

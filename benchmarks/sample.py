@@ -3,7 +3,7 @@
     uv run python benchmarks/sample.py            # two to seven minutes on two cores
     uv run python benchmarks/sample.py --quick    # half a minute: smaller batches, fewer steps; nothing is kept
 
-Part 1: the shipped network inside our `walk`, as `Recipe` tunes it, and inside a diffusers pipeline, in float32 and in
+Part 1: the shipped network inside our `walk`, as `Sampler` tunes it, and inside a diffusers pipeline, in float32 and in
 torch's usual layout, from the same noise; DDPM with 1000 steps, DDIM with 50 and 20. Both call the network once a step.
 "apart" is the mean difference of the pictures, in levels of 255 (for DDPM the two draw other noise, so there it is
 left out). Part 2: each sampler is timed as a whole and inside the network, which is wrapped by a clock that also counts
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ddpm_teach import (
     LayerNormUNet,
+    Sampler,
     clipped,
     ddim_step,
     ddpm_step,
@@ -32,13 +33,13 @@ from ddpm_teach import (
     guided,
     heun_step,
     linear,
-    load_pretrained,
+    load_model,
     pick_device,
     trailing,
     walk,
 )
-from ddpm_teach.devices import choice
-from ddpm_teach.samplers import Recipe
+from ddpm_teach.hardware.precision import describe
+from ddpm_teach.interop import to_pipeline
 
 SCHEDULE = linear()
 
@@ -102,19 +103,17 @@ SAMPLERS = {
 
 def beside_diffusers(name: str, batch: int, steps: int, eta: float, rounds: int, device: torch.device) -> dict:
     """A row of sample.csv: both in turns, from the same noise."""
-    from ddpm_teach.interop import to_pipeline
-
-    model = load_pretrained(name, device)
+    model = load_model(name, device)
     pipeline = to_pipeline(model).to(device)
     pipeline.unet.to(memory_format=torch.contiguous_format)
     pipeline.set_progress_bar_config(disable=True)
-    asked = model.net.config.get("context_dim") is not None
-    contexts = torch.eye(len(model.classes))[torch.arange(batch) % len(model.classes)] if asked else None
-    noise = torch.randn(batch, *model.net.image_shape, generator=torch.Generator().manual_seed(0))
-    recipe = Recipe("ddim", steps=steps, eta=eta)
+    labels = torch.arange(batch) % len(model.classes)
+    contexts = None if model.context_dim is None else torch.eye(len(model.classes))[labels]
+    noise = torch.randn(batch, *model.image_shape, generator=torch.Generator().manual_seed(0))
+    sampler = Sampler("ddim", steps=steps, eta=eta)
 
     def ours() -> Tensor:
-        *_, last = recipe.frames(model, batch, contexts, seed=0)
+        *_, last = sampler.frames(model, batch, contexts, seed=0)
         return last.x
 
     def theirs() -> Tensor:
@@ -177,7 +176,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer steps and rounds; nothing is kept")
     args = parser.parse_args()
     device = pick_device()
-    print(choice(device))
+    print(describe(device))
     many = 64 if device.type == "cuda" else 16  # 1,000 steps of 64 sprites would take minutes on a CPU
     runs = [("sprites", 64, 20, 0.0, 5), ("sprites", 64, 50, 0.0, 3), ("sprites", many, 1000, 1.0, 2)]
     runs += [("mnist", 64, 50, 0.0, 3), ("mnist32", many, 50, 0.0, 3)]

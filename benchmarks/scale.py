@@ -22,13 +22,21 @@ from collections.abc import Callable
 import torch
 from measured import keep, show, warn_without_matrix_units
 
-from ddpm_teach import ImageSet, LayerNormUNet, linear, load_pretrained, pick_device
-from ddpm_teach.devices import tuned
-from ddpm_teach.nets import AttentionUNet
-from ddpm_teach.presets import find
-from ddpm_teach.processes import Processes
-from ddpm_teach.samplers import Recipe
-from ddpm_teach.training import TrainState, train
+from ddpm_teach import (
+    AttentionUNet,
+    ImageSet,
+    LayerNormUNet,
+    RunOptions,
+    Sampler,
+    TrainState,
+    linear,
+    load_model,
+    pick_device,
+    preset,
+    train,
+)
+from ddpm_teach.hardware.precision import tuned
+from ddpm_teach.training.distributed import Processes
 
 
 def in_turns(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -54,8 +62,8 @@ def digits(n: int) -> ImageSet:
 def worker(steps: int) -> None:
     """One of the processes that torchrun starts; the first prints the seconds of the steps after the third."""
     processes = Processes.launched()
-    state = TrainState.create(LayerNormUNet(), linear(), steps=steps + 3)
-    loop = train(state, digits(1_000), batch_size=128, processes=processes)
+    state = TrainState.create(LayerNormUNet(), linear(), RunOptions(steps=steps + 3, batch_size=128))
+    loop = train(state, digits(1_000), processes)
     list(itertools.islice(loop, 3))
     start = time.perf_counter()
     list(loop)
@@ -86,7 +94,7 @@ def main() -> None:
         return worker(args.worker)
     torch.manual_seed(0)
     device, rounds = pick_device(), 1 if args.quick else 3
-    rows, model = [], load_pretrained("sprites", device)
+    rows, model = [], load_model("sprites", device)
     hero = model.context("hero").expand(8, -1)
 
     def add(what: str, unit: str, values: dict[str, float]) -> None:
@@ -106,7 +114,7 @@ def main() -> None:
     add("processes that train LayerNormUNet", "images/s", rates)
 
     def draw(scale: float, keeping: bool = False) -> list:
-        frames = Recipe(steps=10, guidance_scale=scale).frames(model, 8, hero)
+        frames = Sampler(steps=10, guidance_scale=scale).frames(model, 8, hero)
         return list(frames) if keeping else [frame for frame in frames if frame.t == 0]
 
     spent = in_turns({"1 (none)": lambda: draw(1.0), "2": lambda: draw(2.0)}, rounds)
@@ -123,7 +131,7 @@ def main() -> None:
         return torch.no_grad()(lambda: fast(x, t))
 
     sizes = (16, 32) if args.quick else (16, 32, 64)
-    small = find("mnist32", "cpu-hour").net["config"]  # attention at 16×16 in all
+    small = preset("mnist32", "cpu-hour").net["config"]  # attention at 16×16 in all
     nets = {f"{size}×{size}": AttentionUNet(**small | {"size": size}).to(device).eval() for size in sizes}
     spent = in_turns({at: forward(net, 4) for at, net in nets.items()}, rounds)
     add("picture size, one call of the small AttentionUNet with 4", "s", spent)

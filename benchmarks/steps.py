@@ -17,10 +17,17 @@ import torch
 from guidance import LABELS, PARTS, real_parts
 from measured import replacing
 
-from ddpm_teach import load, load_pretrained
-from ddpm_teach.metrics import Moments, frechet, frechet_distance, in_parts, load_classifier
-from ddpm_teach.paths import course_path
-from ddpm_teach.samplers import Recipe
+from ddpm_teach import (
+    Moments,
+    Sampler,
+    course_path,
+    frechet,
+    frechet_distance,
+    in_parts,
+    load,
+    load_classifier,
+    load_model,
+)
 
 RUNS = [  # guidance scale, sampler, spacing, numbers of steps
     (1, "DDIM", "trailing", (5, 10, 20, 50, 100)),
@@ -55,19 +62,19 @@ def main() -> None:
             print(*row, flush=True)
 
         report("", "real", "", "", "", parts=real_parts(), seconds=0)
-        for scale, sampler, spacing, counts in RUNS:
-            for steps in counts if sampler in args.samplers else ():
-                name, eta = SAMPLERS[sampler]
-                recipe = Recipe(name, spacing, steps, eta, scale)
+        for scale, name, spacing, counts in RUNS:
+            for steps in counts if name in args.samplers else ():
+                kind, eta = SAMPLERS[name]
+                sampler = Sampler(kind, steps, spacing, eta, scale)
                 start = time.process_time()
-                parts = [draw(recipe, seed) for seed in range(PARTS)]
-                calls = 2 * steps - 1 if name == "heun" else steps
-                report(scale, sampler, spacing, steps, calls, parts=parts, seconds=time.process_time() - start)
+                parts = [draw(sampler, seed) for seed in range(PARTS)]
+                calls = 2 * steps - 1 if kind == "heun" else steps
+                report(scale, name, spacing, steps, calls, parts=parts, seconds=time.process_time() - start)
 
 
-def draw(recipe: Recipe, seed: int) -> torch.Tensor:
+def draw(sampler: Sampler, seed: int) -> torch.Tensor:
     """One part, from the same noise for every sampler."""
-    *_, last = recipe.frames(load_pretrained("sprites"), len(LABELS), torch.eye(5)[LABELS], seed)
+    *_, last = sampler.frames(load_model("sprites"), len(LABELS), torch.eye(5)[LABELS], seed)
     return last.x
 
 

@@ -29,88 +29,95 @@ from pathlib import Path
 
 import torch
 from measured import check_names, keep, positive, warn_without_matrix_units
-from torch import nn
 from train import plain_loop
 
-from ddpm_teach import Pretrained, linear, pick_device
-from ddpm_teach.devices import evaluating
-from ddpm_teach.evaluation import evaluate
-from ddpm_teach.presets import Preset, find
-from ddpm_teach.samplers import Recipe
-from ddpm_teach.training import TIMES, TrainState, train
+from ddpm_teach import (
+    Model,
+    RunOptions,
+    Sampler,
+    TrainState,
+    build_net,
+    evaluate,
+    linear,
+    pick_device,
+    preset,
+    train,
+)
+from ddpm_teach.training.options import TIMES
+from ddpm_teach.training.presets import load_data
 
-KEPT = Path(__file__).parents[1] / "runs" / "time_to_quality"
+RUNS = Path(__file__).parents[1] / "runs" / "time_to_quality"
 
 
 @dataclass(frozen=True)
 class Contest:
     """A data set with the article's run and ours; both are judged after every `every` steps."""
 
-    article: Preset
-    ours: Preset
-    recipe: Recipe
+    article: RunOptions
+    ours: RunOptions
+    sampler: Sampler
     every: int
 
 
 SMALL = {"name": "ContextUNet", "config": dict(channels=1, features=16, context_dim=10, size=28, T=1000)}
-ARTICLE = Preset("mnist", find("mnist", "cpu-hour").net, steps=9_360, batch_size=128)  # 20 epochs
+ARTICLE = RunOptions("mnist", net=preset("mnist", "cpu-hour").net, steps=9_360, batch_size=128)  # 20 epochs
 CONTESTS = {
     "mnist": Contest(
         ARTICLE,
-        Preset("mnist", SMALL, steps=1_200, lr=3e-3, target="x0"),
-        Recipe("ddpm", steps=100),
+        RunOptions("mnist", net=SMALL, steps=1_200, lr=3e-3, target="x0"),
+        Sampler("ddpm", steps=100),
         every=200,
     ),
     "same-net": Contest(
         ARTICLE,
-        replace(find("mnist", "cpu-hour"), steps=6_600),
-        Recipe("ddpm", steps=100),
+        replace(preset("mnist", "cpu-hour"), steps=6_600),
+        Sampler("ddpm", steps=100),
         every=2_000,
     ),
     "sprites": Contest(
-        Preset("sprites", find("sprites", "cpu-hour").net, steps=6_000, batch_size=64),
-        Preset("sprites", find("sprites", "cpu-minutes").net, steps=2_400, batch_size=24, lr=3e-3, target="x0"),
-        Recipe("ddim", steps=20, guidance_scale=2.0),
+        RunOptions("sprites", net=preset("sprites", "cpu-hour").net, steps=6_000, batch_size=64),
+        replace(preset("sprites", "cpu-minutes"), steps=2_400),
+        Sampler("ddim", steps=20, guidance_scale=2.0),
         every=200,
     ),
 }
 
 
-def article_run(preset: Preset, every: int, path: Path, device: torch.device) -> Iterator[tuple[int, float, nn.Module]]:
-    """(step, seconds of training, network) after every so many steps; goes on where an earlier call was interrupted."""
-    torch.manual_seed(preset.seed)
-    images, _ = preset.load()
-    net, step, seconds = preset.build(), 0, 0.0
-    optimizer = torch.optim.Adam(net.to(device).parameters(), lr=preset.lr)
+def article_run(
+    options: RunOptions, every: int, path: Path, device: torch.device
+) -> Iterator[tuple[int, float, Model]]:
+    """(step, seconds of training, model) after every so many steps; goes on where an earlier call was interrupted."""
+    torch.manual_seed(options.seed)
+    images, _ = load_data(options)
+    net, step, seconds = build_net(options), 0, 0.0
+    optimizer = torch.optim.Adam(net.to(device).parameters(), lr=options.lr)
     if path.exists():
-        kept = torch.load(path, weights_only=True)
-        net.load_state_dict(kept["net"])
-        optimizer.load_state_dict(kept["optimizer"])
-        step, seconds = kept["step"], kept["seconds"]
-    loop = plain_loop(net, images, preset.batch_size, device, optimizer)
-    while step < preset.steps:
-        n, start = min(every, preset.steps - step), clock(device)
+        saved = torch.load(path, weights_only=True)
+        net.load_state_dict(saved["net"])
+        optimizer.load_state_dict(saved["optimizer"])
+        step, seconds = saved["step"], saved["seconds"]
+    loop = plain_loop(net, images, options.batch_size, device, optimizer)
+    while step < options.steps:
+        n, start = min(every, options.steps - step), clock(device)
         for _ in itertools.islice(loop, n):
             pass
         step, seconds = step + n, seconds + clock(device) - start
-        kept = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds}
-        torch.save(kept, path)
-        yield step, seconds, net
+        saved = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds}
+        torch.save(saved, path)
+        yield step, seconds, Model(net, linear(), classes=images.classes)
 
 
-def our_run(preset: Preset, every: int, device: torch.device) -> Iterator[tuple[int, float, nn.Module]]:
+def our_run(options: RunOptions, every: int, device: torch.device) -> Iterator[tuple[int, float, Model]]:
     """The same of `train`."""
-    images, _ = preset.load()
-    options = dict(steps=preset.steps, lr=preset.lr, classes=images.classes, seed=preset.seed, target=preset.target)
-    state, seconds = TrainState.create(preset.build().to(device), linear(), **options), 0.0
-    how = dict(batch_size=preset.batch_size, times=TIMES[preset.times], min_snr=preset.min_snr or None)
-    loop = train(state, images.to(device), **how)
-    while state.step < preset.steps:
+    images, _ = load_data(options)
+    state, seconds = TrainState.create(build_net(options).to(device), linear(), options, images.classes), 0.0
+    loop = train(state, images.to(device))
+    while state.step < options.steps:
         start = clock(device)
         for _ in itertools.islice(loop, every):
             pass
         seconds += clock(device) - start
-        yield state.step, seconds, state.ema.module
+        yield state.step, seconds, state.model
 
 
 def clock(device: torch.device) -> float:
@@ -121,27 +128,26 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def judged(preset: Preset, name: str, step: int, seconds: float, model: Pretrained, recipe: Recipe, n: int) -> dict:
+def judged(options: RunOptions, name: str, step: int, seconds: float, model: Model, sampler: Sampler, n: int) -> dict:
     """A row of time_to_quality.csv."""
-    with evaluating(model.net):
-        found = evaluate(model, recipe, n)
+    result = evaluate(model, sampler, n)
     return {
-        "data": preset.dataset,
-        "net": preset.net["name"],
+        "data": options.data,
+        "net": options.net["name"],
         "loop": name,
         "step": step,
-        "of": preset.steps,
-        "batch": preset.batch_size,
-        "lr": preset.lr,
-        "target": preset.target,
-        "times": preset.times,
-        "min_snr": preset.min_snr or "",
+        "of": options.steps,
+        "batch": options.batch_size,
+        "lr": options.lr,
+        "target": options.target,
+        "times": options.times,
+        "min_snr": options.min_snr or "",
         "seconds": round(seconds, 1),
-        "frechet": f"{found.frechet.value:.3f}",
-        "error": f"{found.frechet.error:.3f}",
-        "floor": f"{found.floor.value:.3f}",
-        "accuracy": f"{found.accuracy.value:.3f}" if found.accuracy else "",
-        "samples": found.n,
+        "frechet": f"{result.frechet.value:.3f}",
+        "error": f"{result.frechet.error:.3f}",
+        "floor": f"{result.floor.value:.3f}",
+        "accuracy": f"{result.accuracy.value:.3f}" if result.accuracy else "",
+        "samples": result.n,
     }
 
 
@@ -156,26 +162,25 @@ def main() -> None:
     args = parser.parse_args()
     check_names(parser, args.contests, CONTESTS)
     device, n = pick_device(), 50 if args.quick else 1_000
-    given = {name: getattr(args, name) for name in ("times", "steps") if getattr(args, name) is not None}
+    changes = {name: getattr(args, name) for name in ("times", "steps") if getattr(args, name) is not None}
     for contest in map(CONTESTS.get, args.contests):
-        presets, every = (
-            {"ours": replace(contest.ours, **given), "article": contest.article},
+        runs, every = (
+            {"ours": replace(contest.ours, **changes), "article": contest.article},
             args.every or contest.every,
         )
         if args.quick:
-            presets, every = {name: replace(preset, steps=2) for name, preset in presets.items()}, 2
-        folder = Path(tempfile.mkdtemp()) if args.quick else KEPT
+            runs, every = {name: replace(options, steps=2) for name, options in runs.items()}, 2
+        folder = Path(tempfile.mkdtemp()) if args.quick else RUNS
         folder.mkdir(parents=True, exist_ok=True)
         for loop in args.loops:
-            preset = presets[loop]
-            resumed = folder / f"{preset.dataset}.pt"
-            run = our_run(preset, every, device) if loop == "ours" else article_run(preset, every, resumed, device)
-            for step, seconds, net in run:
-                model = Pretrained(net, linear(), preset.load()[0].classes, "", preset.target)
-                row = judged(preset, loop, step, seconds, model, contest.recipe, n)
+            options = runs[loop]
+            resumed = folder / f"{options.data}.pt"
+            run = our_run(options, every, device) if loop == "ours" else article_run(options, every, resumed, device)
+            for step, seconds, model in run:
+                row = judged(options, loop, step, seconds, model, contest.sampler, n)
                 print(", ".join(f"{column} {value}" for column, value in row.items() if value != ""), flush=True)
                 if not args.quick:
-                    keep("time_to_quality", [row], device, seeds=str(preset.seed))
+                    keep("time_to_quality", [row], device, seeds=str(options.seed))
     warn_without_matrix_units(device)
 
 

@@ -7,7 +7,7 @@
 The plain loop is float32, a DataLoader that makes a tensor of one picture at a time, Adam, `.item()` at every step, on
 the same network. diffusers' loop is the one of its unconditional example (UNet2DModel, DDPMScheduler, AdamW), and
 denoising-diffusion-pytorch's is its own Trainer; both have networks of their own, with about as many parameters. Ours
-is `ddpm_teach.training.train` as it comes. All take the same batch and run in turns, two seconds each, so that a
+is `ddpm_teach.train` as it comes. All take the same batch and run in turns, two seconds each, so that a
 machine that others use slows all; each round gives a ratio, and the table shows the ratios' median, least and
 greatest, and `target`, the ratio that was aimed at. MFLOP are the operations of one picture's way through the network,
 forward; where theirs are fewer, speed alone is no merit. The memory is the peak of a process of its own. Rows go to
@@ -41,11 +41,23 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
-from ddpm_teach import ContextUNet, ImageSet, data, linear, pick_device
-from ddpm_teach.nets import AttentionUNet, LayerNormUNet
-from ddpm_teach.pictures import save_png
-from ddpm_teach.presets import find
-from ddpm_teach.training import TrainState, train, validation_loss
+from ddpm_teach import (
+    AttentionUNet,
+    ContextUNet,
+    ImageSet,
+    LayerNormUNet,
+    Model,
+    RunOptions,
+    TrainState,
+    build_net,
+    linear,
+    load,
+    pick_device,
+    preset,
+    train,
+    validation_loss,
+)
+from ddpm_teach.show import save_png
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ GPU_TARGET = 3.0  # the same for each network
 
 
 def small_attention() -> nn.Module:
-    return find("mnist32", "cpu-hour").build()
+    return build_net(preset("mnist32", "cpu-hour"))
 
 
 def full_attention() -> nn.Module:
@@ -135,9 +147,10 @@ def plain_loop(
             yield loss.item()
 
 
-def our_run(net: nn.Module, images: ImageSet, device: torch.device, seed: int = 0) -> TrainState:
+def our_run(net: nn.Module, images: ImageSet, batch_size: int, device: torch.device, seed: int = 0) -> TrainState:
     """With an end so far away that the rate stays the plain loop's."""
-    return TrainState.create(net.to(device), linear(), steps=10**6, classes=images.classes, seed=seed)
+    options = RunOptions(steps=10**6, batch_size=batch_size, seed=seed)
+    return TrainState.create(net.to(device), linear(), options, images.classes)
 
 
 def diffusers_net(case: Case, images: ImageSet) -> nn.Module:
@@ -233,8 +246,8 @@ def loops(case: Case, images: ImageSet, device: torch.device) -> dict[str, Calla
     there["diffusers"] = lambda: diffusers_loop(case, images, device)
     if importlib.util.find_spec("denoising_diffusion_pytorch"):
         there["denoising-diffusion-pytorch"] = lambda: trainer_loop(case, images, device)
-    run = lambda: our_run(case.build(), images, device)  # noqa: E731
-    return there | {"ours": lambda: train(run(), images.to(device), batch_size=case.batch_size)}
+    run = lambda: our_run(case.build(), images, case.batch_size, device)  # noqa: E731
+    return there | {"ours": lambda: train(run(), images.to(device))}
 
 
 def images_per_second(loop: Iterator, seconds: float, batch_size: int, device: torch.device) -> float:
@@ -249,7 +262,7 @@ def images_per_second(loop: Iterator, seconds: float, batch_size: int, device: t
 
 
 def pictures_of(case: Case, split: str = "train") -> ImageSet:
-    return data.load(case.dataset, split, size=case.size)
+    return load(case.dataset, split, size=case.size)
 
 
 def peak_memory(name: str, loop: str) -> float:
@@ -266,8 +279,8 @@ def _peak_memory(name: str, loop: str) -> float:
         return round(torch.cuda.max_memory_reserved() / 1e6)
     # Linux alone tells the peak of a process without that of the one that started it.
     status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
-    return round(int(found[1]) / 1e3) if found else math.nan
+    line = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return round(int(line[1]) / 1e3) if line else math.nan
 
 
 def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.device, quick: bool) -> list[dict]:
@@ -280,14 +293,14 @@ def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.devi
     print(f"{name}: {', '.join(running)}; {rounds} rounds of {seconds:g} s each, after one to warm up", flush=True)
     for loop in running.values():
         images_per_second(loop, seconds, case.batch_size, device)  # warm up
-    found = {loop: [] for loop in running}
+    speeds = {loop: [] for loop in running}
     for _ in range(rounds):
-        for loop, values in found.items():
+        for loop, values in speeds.items():
             values.append(images_per_second(running[loop], seconds, case.batch_size, device))
-    ours, builders, rows = found.pop("ours"), networks(case, images), []
+    ours, builders, rows = speeds.pop("ours"), networks(case, images), []
     operations = {loop: megaflop(builders[loop](), images) for loop in running}
     memory = {loop: "" if quick else peak_memory(name, loop) for loop in running}
-    for loop, theirs in found.items():
+    for loop, theirs in speeds.items():
         ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
         rows.append(
             {
@@ -311,19 +324,20 @@ def speed(name: str, case: Case, rounds: int, seconds: float, device: torch.devi
 
 def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) -> dict:
     """A row of train_losses.csv: the loss on 4,096 held-out pictures after so many steps, over several seeds."""
-    images, held_out, found = pictures_of(case), pictures_of(case, "test"), {"plain": [], "ours": []}
+    images, held_out, results = pictures_of(case), pictures_of(case, "test"), {"plain": [], "ours": []}
     for seed in range(seeds):
         torch.manual_seed(seed)
         plain_net, our_net = (net := case.build()).to(device), copy.deepcopy(net).to(device)
         plain = plain_loop(plain_net, images, case.batch_size, device)
-        run = our_run(our_net, images, device, seed)
-        ours = train(run, images.to(device), batch_size=case.batch_size)
+        run = our_run(our_net, images, case.batch_size, device, seed)
+        ours = train(run, images.to(device))
         for name_of, loop, net in (("plain", plain, plain_net), ("ours", ours, our_net)):
             for _ in itertools.islice(loop, steps):
                 pass
             # The weights themselves, not our average of them, which after so few steps would be the better ones.
-            found[name_of].append(validation_loss(net, run.schedule, held_out, n=4096, precision="float32"))
-    plain, ours = (statistics.mean(values) for values in found.values())
+            loss = validation_loss(Model(net, run.schedule), held_out, 4096, precision="float32")
+            results[name_of].append(loss)
+    plain, ours = (statistics.mean(values) for values in results.values())
     return {
         "net": name,
         "steps": steps,
@@ -331,7 +345,9 @@ def losses(name: str, case: Case, steps: int, device: torch.device, seeds: int) 
         "plain loss": round(plain, 4),
         "ours loss": round(ours, 4),
         "ours / plain": round(ours / plain, 3),
-        "standard error": round(statistics.stdev(b / a for a, b in zip(*found.values(), strict=True)) / seeds**0.5, 3),
+        "standard error": round(
+            statistics.stdev(b / a for a, b in zip(*results.values(), strict=True)) / seeds**0.5, 3
+        ),
     }
 
 

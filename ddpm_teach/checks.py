@@ -6,6 +6,8 @@ Whole numbers and times outside their range are a ValueError; floats, bools and 
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from collections.abc import Iterable
 
 import torch
@@ -56,14 +58,14 @@ def check_variance(variance: str | float) -> float:
     return check_number("variance", variance, 0, 1)
 
 
-def check_share(name: str, value: float) -> None:
+def check_beta(name: str, value: float) -> None:
     """Refuses what can't be a β: a share strictly between 0 and 1."""
     if not 0 < check_number(name, value, -math.inf) < 1:
         raise ValueError(f"{name}: expected a number strictly between 0 and 1, got {value}")
 
 
 def check_time(t: Time, low: int, high: int, like: Tensor | None = None, why: str = "") -> Time:
-    """`t` itself if it is a Python int in low…high, or a tensor of such, one for each picture in `like`, which has floats.
+    """`t` itself if it is a Python int in low…high, or a tensor of such, one for each floating-point picture in `like`.
 
     Tensors are looked into only on the CPU and never while compiling: elsewhere it would wait for the device.
 
@@ -107,7 +109,8 @@ def check_times(times: Iterable[int]) -> list[int]:
 
 
 def check_mask(mask: Tensor, known: Tensor) -> Tensor:
-    """`mask` as bools: it must hold bools, or zeros and ones, and broadcast to known's shape."""
+    """`mask` as bools: it must hold bools, or zeros and ones, and broadcast to the shape of the pictures `known`."""
+    check_pictures("known", known)
     if not isinstance(mask, Tensor):
         raise TypeError(f"mask: expected a tensor of bools, or of zeros and ones, got {mask!r}; use torch.tensor(…)")
     if mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
@@ -205,3 +208,69 @@ def check_input(
             f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"
             f" torch.nn.functional.one_hot(labels, {context_dim}).float() makes them from labels"
         )
+
+
+def check_table(alpha_bar: Tensor) -> None:
+    """Refuses what is no ᾱ_0…ᾱ_T: it must start at 1 and fall strictly to a last value ≥ 0 (NaN does neither)."""
+    if alpha_bar.ndim != 1 or len(alpha_bar) < 2:
+        raise ValueError(f"alpha_bar: expected shape (T + 1,) with T ≥ 1, got {tuple(alpha_bar.shape)}")
+    if alpha_bar[0] != 1 or not (alpha_bar.diff() < 0).all() or not alpha_bar[-1] >= 0:
+        raise ValueError("alpha_bar: must start at 1 and fall strictly to a value ≥ 0; pass the product of 1 - β")
+
+
+def check_betas(betas: Tensor) -> None:
+    """Refuses what are no β_1…β_T, and so many that the product of 1 - β is 0 in float64; warns of a visible end."""
+    if betas.ndim != 1 or len(betas) == 0 or not ((betas > 0) & (betas < 1)).all():
+        raise ValueError("betas: expected shape (T,) with every value strictly between 0 and 1")
+    alpha_bar = [1.0, *(1 - betas).cumprod(0).tolist()]
+    if vanished := sum(share < sys.float_info.min for share in alpha_bar):
+        raise ValueError(
+            f"betas: the product of 1 - β underflows at t = {len(betas) + 1 - vanished} of {len(betas)};"
+            f" use fewer steps, or β about {len(betas) / 1000:.3g} times smaller"
+        )
+    _warn_of_visible_end(alpha_bar)
+
+
+def _warn_of_visible_end(alpha_bar: list[float]) -> None:
+    """Warns if ᾱ_T > 0.01, at the line that called the package: sampling starts from pure noise, and x_T isn't that."""
+    *_, before, visible = alpha_bar
+    if visible <= 0.01:
+        return
+    stacklevel, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].startswith(__package__):
+        stacklevel, frame = stacklevel + 1, frame.f_back
+    factor = math.log(4e-5) / math.log(visible)  # 4e-5 is what the DDPM paper's schedule leaves
+    warnings.warn(
+        f"alpha_bar[{len(alpha_bar) - 1}] = {visible:.3f}: the last picture still shows {visible:.0%} of the signal's"
+        f" variance, but sampling starts from pure noise; scale beta by about {factor:.1f}"
+        f" (beta_end = {min(0.999, (1 - visible / before) * factor):.3g}) or use more steps",
+        stacklevel=stacklevel,
+    )
+
+
+def check_guidance(context: Tensor, null: Tensor, scale: float) -> None:
+    """Refuses contexts that are no tensors or differ in shape, and a scale that isn't finite."""
+    for name, value in (("context", context), ("null", null)):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name}: expected a tensor (b, …), got {value!r}; use torch.tensor(…) or model.context(name)"
+            )
+    check_number("scale", scale, -math.inf)
+    if null.shape[1:] != context.shape[1:]:
+        raise ValueError(f"null: expected contexts of shape {tuple(context.shape[1:])}, got {tuple(null.shape[1:])}")
+
+
+def check_one_each(log_p: Tensor, x: Tensor) -> None:
+    """Refuses a log_prob that isn't one number for each picture."""
+    if log_p.shape != x.shape[:1]:
+        raise ValueError(
+            f"log_prob: expected one number per picture, ({len(x)},), got {tuple(log_p.shape)};"
+            " pick the wanted class's column, logits.log_softmax(1)[:, k]"
+        )
+
+
+def check_levels(x0: Tensor) -> None:
+    """Refuses pictures whose values aren't the 256 levels of a byte, -1…1; NaN is none either."""
+    levels = (x0 + 1) * 127.5
+    if not ((levels - levels.round().clamp(0, 255)).abs() < 0.02).all():
+        raise ValueError("x0: expected pictures in 256 levels k / 127.5 - 1; use images.pictures(index)")

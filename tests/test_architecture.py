@@ -33,12 +33,16 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
+UP = {  # imports inside of a function that point the other way, and why; no others
+    ("model.py", "training"),  # load_model opens checkpoints as well
+    ("training/runs.py", "show"),  # a run saves pages of samples
+}
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 
 def room_of(module: str) -> str:
     """The room of "ddpm_teach.room.file"; "" for the package itself."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def imported(path: Path) -> set[str]:
@@ -59,7 +63,8 @@ def test_imports_point_one_way(path):
     others = {room_of(module) for module in imported(path)} - {room}
     if room in ("show", "course", "cli"):  # what learners see may name what learners import
         others = {other for other in others if other in HEIGHT}
-    assert {other for other in others if HEIGHT[other] >= HEIGHT[room]} == set()
+    upwards = {other for other in others if HEIGHT[other] >= HEIGHT[room]}
+    assert upwards <= {other for name, other in UP if name == path.relative_to(PACKAGE).as_posix()}
     if room in ("diffusion", "nets"):
         assert others <= {"checks"}
     if room == "checks":
@@ -71,9 +76,8 @@ def test_no_room_is_missing_from_the_plan():
 
 
 def test_the_mathematics_is_read_in_one_evening():
-    assert (
-        sum(len(path.read_text(encoding="utf8").splitlines()) for path in (PACKAGE / "diffusion").glob("*.py")) <= 1100
-    )
+    files = (PACKAGE / "diffusion").glob("*.py")
+    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in files) <= 1100
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import pytest
@@ -11,7 +12,7 @@ from ddpm_teach.diffusion.forward import add_noise
 from ddpm_teach.diffusion.guidance import gradient, guided, inpainting, score_corrected
 from ddpm_teach.diffusion.sampling import walk
 from ddpm_teach.diffusion.steps import ddim_step
-from ddpm_teach.diffusion.targets import clipped, from_eps
+from ddpm_teach.diffusion.targets import clipped, from_eps, from_v
 from ddpm_teach.diffusion.times import trailing
 
 
@@ -73,6 +74,22 @@ def test_a_gradient_is_each_pictures_own_also_without_grad_mode():
         found = gradient(lambda x, t: (x**3).sum(1) * t)(x, 2)
     torch.testing.assert_close(found, 6 * x**2)
     assert not found.requires_grad and not x.requires_grad
+
+
+@pytest.mark.parametrize("modes", [(torch.inference_mode,), (torch.no_grad,), (torch.no_grad, torch.inference_mode)])
+def test_a_gradient_is_taken_in_every_mode_and_with_every_reader(strong, modes):
+    """Also through the schedule's own tables, made for the first time in there; and used for training afterwards."""
+    weight = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    log_prob = lambda x, t: -(from_v(lambda x, t, c=None: weight * x, strong)(x, t).x0 ** 2).sum(1)  # noqa: E731
+    x, times = torch.randn(5, 3).double(), torch.full((5,), 4)
+    with contextlib.ExitStack() as stack:
+        for mode in modes:
+            stack.enter_context(mode())
+        inside = gradient(log_prob)(x.clone(), times)
+        assert gradient(log_prob)(x.clone(), 4).shape == x.shape
+    torch.testing.assert_close(gradient(log_prob)(x, times), inside)
+    (log_prob(x, times).sum() * inside.sum()).backward()
+    assert weight.grad.isfinite().all()
 
 
 def test_a_corrected_walk_goes_where_the_log_probability_rises(strong, smooth_net):

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from ddpm_teach import exercises
-from ddpm_teach.build import MARKER, with_exercise
+from ddpm_teach.course.build import MARKER, with_exercise
 
 LESSONS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 

@@ -6,31 +6,21 @@ tests/test_package.py runs this file in a process of its own, without the shape 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from ddpm_teach import (
-    bound,
-    data,
-    denoise,
-    devices,
-    files,
-    forward,
-    guidance,
-    nets,
-    noise,
-    pictures,
-    sampling,
-    schedule,
-    times,
-    training,
-    weights,
-)
-from ddpm_teach.data import ImageSet
-from ddpm_teach.nets import ContextUNet
+import ddpm_teach as m
+from ddpm_teach import nets
+from ddpm_teach.data.images import ImageSet
+from ddpm_teach.hardware import precision
+from ddpm_teach.model import Model
+from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet
+from ddpm_teach.show import pictures
+from ddpm_teach.storage import read_tensors, write_tensors
 
-S = schedule.from_betas(torch.linspace(0.05, 0.6, 20))
+S = m.from_betas(torch.linspace(0.05, 0.6, 20))
 X, T3 = torch.zeros(3, 1, 16, 16), torch.tensor([1, 2, 3])
 
 
@@ -45,42 +35,61 @@ def net(**options) -> ContextUNet:
     return made
 
 
-def images(classes: int = 5, channels: int = 1, size: int = 16) -> ImageSet:
+def trained_for(target: str) -> ContextUNet:
+    made = net()
+    made.target = target
+    return made
+
+
+def in_place(schedule: m.Schedule) -> m.Schedule:
+    schedule.alpha_bar[3] = 0.1
+    return schedule
+
+
+def images(classes: int = 5, channels: int = 1, size: int = 16, n: int = 4) -> ImageSet:
     names = tuple(f"class {i}" for i in range(classes))
-    return ImageSet(torch.zeros(4, channels, size, size, dtype=torch.uint8), torch.zeros(4, dtype=torch.long), names)
+    return ImageSet(torch.zeros(n, channels, size, size, dtype=torch.uint8), torch.zeros(n, dtype=torch.long), names)
 
 
-def run(classes: tuple = ()) -> training.TrainState:
-    return training.TrainState.create(net(), S, steps=3, classes=classes)
+def run(**options) -> m.TrainState:
+    return m.TrainState.create(net(), S, m.RunOptions(**{"steps": 3, "batch_size": 2, **options}))
 
 
-def pretrained() -> weights.Pretrained:
-    return weights.Pretrained(net(), S, ("hero", "monster"), "")
+def model(**options) -> Model:
+    return Model(net(**options), S, classes=("hero", "monster", "food", "spell", "facing"))
 
 
-GUIDED = denoise.guided(nobody, torch.zeros(3, 5), 2.0)
-DDIM = sampling.ddim_step(denoise.from_eps(nobody, S), S)
-DDPM = sampling.ddpm_step(denoise.from_eps(nobody, S), S)
+def options(**bad) -> Callable[[], object]:
+    return lambda: m.RunOptions(**bad)
+
+
+def sampler(**bad) -> Callable[[], object]:
+    return lambda: m.sample(model(), 2, **bad)
+
+
+GUIDED = m.guided(nobody, torch.zeros(3, 5), 2.0)
+DDIM = m.ddim_step(m.from_eps(nobody, S), S)
+DDPM = m.ddpm_step(m.from_eps(nobody, S), S)
 
 # id: (the call, the error, what its message must hold: the argument first, then what came, then the way out)
 CASES = {
     # unknown names list the known ones
     "data set": (
-        lambda: data.load("svhn"),
+        lambda: m.load("svhn"),
         ValueError,
         ["name: ", "'svhn'", "sprites", "mnist", "fashion_mnist", "cifar10"],
     ),
-    "split": (lambda: data.load("sprites", "val"), ValueError, ["split: ", "'val'", "train", "test"]),
-    "weights": (lambda: weights.load_pretrained("faces"), ValueError, ["name: ", "'faces'", "sprites"]),
-    "class": (lambda: pretrained().context("hero", "food"), ValueError, ["class: ", "'food'", "hero, monster"]),
-    "net": (lambda: nets.build({"name": "VGG", "config": {}}), ValueError, ["name: ", "'VGG'", "ContextUNet"]),
+    "split": (lambda: m.load("sprites", "val"), ValueError, ["split: ", "'val'", "train", "test"]),
+    "weights": (lambda: m.load_model("faces"), ValueError, ["name: ", "'faces'", "sprites"]),
+    "class": (lambda: model().context("hero", "food"), ValueError, ["class: ", "'food'", "hero, monster"]),
+    "net": (lambda: nets.from_config({"name": "VGG", "config": {}}), ValueError, ["name: ", "'VGG'", "ContextUNet"]),
     "variance": (
-        lambda: sampling.ddpm_step(nobody, S, "small"),
+        lambda: m.ddpm_step(nobody, S, "small"),
         ValueError,
         ["variance: ", "'small'", "beta", "posterior"],
     ),
     "precision": (
-        lambda: sampling.sample(net(), S, X.shape, steps=2, precision="half"),
+        sampler(steps=2, precision="half"),
         ValueError,
         ["precision: ", "'half'", "auto", "float32", "bfloat16"],
     ),
@@ -107,222 +116,310 @@ CASES = {
     "net size": (lambda: ContextUNet(size=18), ValueError, ["size: ", "18", "16, 20, 24, 28 or 32", "pad"]),
     "net features": (lambda: ContextUNet(features=10), ValueError, ["features: ", "10", "multiple of 8"]),
     # times elsewhere
-    "int t": (lambda: forward.add_noise(S, X, 21, X), ValueError, ["t: ", "0…20", "got 21"]),
-    "bool t": (lambda: forward.add_noise(S, X, True, X), TypeError, ["t: ", "True", "int(t)"]),
-    "float t": (lambda: forward.add_noise(S, X, 2.5, X), TypeError, ["t: ", "2.5", "int(t)"]),
-    "tensor t": (lambda: forward.add_noise(S, X, T3 + 18, X), ValueError, ["t: ", "0…20", "from 19 to 21"]),
-    "many t, one x": (lambda: forward.add_noise(S, X[:1], T3, X[:1]), ValueError, ["t: ", "3"]),
-    "wrong number of t": (lambda: forward.add_noise(S, X, T3[:2], X), ValueError, ["t: ", "2"]),
-    "wrong number of t in a denoiser": (lambda: denoise.from_eps(nobody, S)(X, T3[:2]), ValueError, ["t: ", "2"]),
-    "eps shape": (lambda: forward.add_noise(S, X, 1, X[:1]), ValueError, ["eps: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"]),
-    "posterior t": (lambda: forward.posterior(S, X, X, 0), ValueError, ["t: ", "1…20", "got 0"]),
-    "posterior tensor t": (lambda: forward.posterior(S, X, X, T3), (ValueError, TypeError), ["t: ", "int"]),
-    "posterior s": (lambda: forward.posterior(S, X, X, 5, 7), ValueError, ["s: ", "0…4", "got 7"]),
+    "int t": (lambda: m.add_noise(S, X, 21, X), ValueError, ["t: ", "0…20", "got 21"]),
+    "bool t": (lambda: m.add_noise(S, X, True, X), TypeError, ["t: ", "True", "int(t)"]),
+    "float t": (lambda: m.add_noise(S, X, 2.5, X), TypeError, ["t: ", "2.5", "int(t)"]),
+    "tensor t": (lambda: m.add_noise(S, X, T3 + 18, X), ValueError, ["t: ", "0…20", "from 19 to 21"]),
+    "many t, one x": (lambda: m.add_noise(S, X[:1], T3, X[:1]), ValueError, ["t: ", "3"]),
+    "wrong number of t": (lambda: m.add_noise(S, X, T3[:2], X), ValueError, ["t: ", "2"]),
+    "wrong number of t in a denoiser": (lambda: m.from_eps(nobody, S)(X, T3[:2]), ValueError, ["t: ", "2"]),
+    "eps shape": (lambda: m.add_noise(S, X, 1, X[:1]), ValueError, ["eps: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"]),
+    "posterior t": (lambda: m.posterior(S, X, X, 0), ValueError, ["t: ", "1…20", "got 0"]),
+    "posterior tensor t": (lambda: m.posterior(S, X, X, T3), (ValueError, TypeError), ["t: ", "int"]),
+    "posterior s": (lambda: m.posterior(S, X, X, 5, 7), ValueError, ["s: ", "0…4", "got 7"]),
     "step t": (lambda: DDIM(X, 21, 3), ValueError, ["t: ", "1…20", "21"]),
     "step s": (lambda: DDPM(X, 5, 5), ValueError, ["s: ", "0…4", "got 5"]),
     "step s negative": (lambda: DDPM(X, 5, -1), ValueError, ["s: ", "got -1"]),
     "step tensor t": (lambda: DDIM(X, T3, 0), (ValueError, TypeError), ["t: ", "int"]),
-    "walk floats": (lambda: sampling.walk(nobody, X, [2.0, 0.0]), TypeError, ["times: ", "2.0", "whole"]),
-    "walk negative": (lambda: sampling.walk(nobody, X, [20, -1]), ValueError, ["times: ", "-1", "none negative"]),
-    "walk nowhere": (lambda: sampling.walk(nobody, X, []), ValueError, ["times: ", "at least one"]),
-    "every": (lambda: sampling.every([], 0), ValueError, ["n: ", "≥ 1", "got 0"]),
+    "walk floats": (lambda: m.walk(nobody, X, [2.0, 0.0]), TypeError, ["times: ", "2.0", "whole"]),
+    "walk negative": (lambda: m.walk(nobody, X, [20, -1]), ValueError, ["times: ", "-1", "none negative"]),
+    "walk nowhere": (lambda: m.walk(nobody, X, []), ValueError, ["times: ", "at least one"]),
+    "every": (lambda: m.every([], 0), ValueError, ["n: ", "≥ 1", "got 0"]),
     # numbers
-    "eta negative": (lambda: sampling.ddim_step(nobody, S, -0.1), ValueError, ["eta: ", "[0, 1]", "-0.1"]),
-    "eta large": (lambda: sampling.ddim_step(nobody, S, 1.5), ValueError, ["eta: ", "[0, 1]", "1.5"]),
-    "eta nan": (lambda: sampling.ddim_step(nobody, S, math.nan), ValueError, ["eta: ", "[0, 1]", "nan"]),
+    "eta negative": (lambda: m.ddim_step(nobody, S, -0.1), ValueError, ["eta: ", "[0, 1]", "-0.1"]),
+    "eta large": (lambda: m.ddim_step(nobody, S, 1.5), ValueError, ["eta: ", "[0, 1]", "1.5"]),
+    "eta nan": (lambda: m.ddim_step(nobody, S, math.nan), ValueError, ["eta: ", "[0, 1]", "nan"]),
     "sample eta": (
-        lambda: sampling.sample(net(), S, X.shape, steps=2, eta=2.0),
+        sampler(steps=2, eta=2.0),
         ValueError,
         ["eta: ", "[0, 1]", "2.0"],
     ),
-    "temperature": (lambda: sampling.ddpm_step(nobody, S, temperature=-1.0), ValueError, ["temperature: ", "-1.0"]),
-    "steps 0": (lambda: sampling.trailing(20, 0), ValueError, ["steps: ", "1…20", "got 0"]),
-    "steps > T": (lambda: sampling.trailing(20, 21), ValueError, ["steps: ", "1…20", "got 21"]),
-    "sample steps 0": (lambda: sampling.sample(net(), S, X.shape, steps=0), ValueError, ["steps: ", "1…20", "got 0"]),
-    "sample steps > T": (lambda: sampling.sample(net(), S, X.shape), ValueError, ["steps: ", "1…20", "got 50"]),
+    "temperature": (lambda: m.ddpm_step(nobody, S, temperature=-1.0), ValueError, ["temperature: ", "-1.0"]),
+    "steps 0": (lambda: m.trailing(20, 0), ValueError, ["steps: ", "1…20", "got 0"]),
+    "steps > T": (lambda: m.trailing(20, 21), ValueError, ["steps: ", "1…20", "got 21"]),
+    "sample steps 0": (sampler(steps=0), ValueError, ["steps: ", "≥ 1", "got 0"]),
+    "sample steps > T": (sampler(), ValueError, ["steps: ", "1…20", "got 50"]),
     "scale nan": (
-        lambda: denoise.guided(nobody, torch.zeros(1, 5), math.nan),
+        lambda: m.guided(nobody, torch.zeros(1, 5), math.nan),
         ValueError,
         ["scale: ", "finite", "nan"],
     ),
-    "limit": (lambda: denoise.clipped(nobody, S, 0.0), ValueError, ["limit: ", "positive", "0.0"]),
+    "limit": (lambda: m.clipped(nobody, S, 0.0), ValueError, ["limit: ", "positive", "0.0"]),
     # contexts and guidance
     "guidance of nothing": (
-        lambda: sampling.sample(net(), S, X.shape, steps=2, guidance_scale=3.0),
+        sampler(steps=2, guidance_scale=3.0),
         ValueError,
-        ["guidance_scale: ", "3.0", "context="],
+        ["guidance_scale: ", "3.0", "contexts="],
     ),
     "null": (
-        lambda: denoise.guided(nobody, torch.zeros(1, 5), 2.0, torch.zeros(1, 4)),
+        lambda: m.guided(nobody, torch.zeros(1, 5), 2.0, torch.zeros(1, 4)),
         ValueError,
         ["null: ", "(5,)", "(4,)"],
     ),
     "contexts": (lambda: GUIDED(X[:2], T3[:2]), ValueError, ["context: ", "1 or 2", "got 3"]),
     "context twice": (lambda: GUIDED(X, T3, torch.zeros(3, 5)), ValueError, ["c: ", "guided"]),
     "sample context width": (
-        lambda: sampling.sample(net(), S, X.shape, steps=2, context=torch.zeros(1, 4), guidance_scale=2.0),
+        sampler(steps=2, contexts=torch.zeros(1, 4), guidance_scale=2.0),
         ValueError,
-        ["c: ", "5)", "4)", "one_hot"],
+        ["contexts: ", "(2, 5)", "(1, 4)", "model.context"],
     ),
-    "sample channels": (
-        lambda: sampling.sample(net(), S, (3, 3, 16, 16), steps=2),
+    "sample contexts number": (
+        sampler(steps=2, contexts=torch.zeros(3, 5)),
         ValueError,
-        ["x: ", "expected 1 channels", "got 3"],
+        ["contexts: ", "(2, 5)", "(3, 5)", "model.context"],
     ),
-    "sample schedule": (
-        lambda: sampling.sample(net(T=1000), S, X.shape, steps=2),
+    "sample contexts names": (
+        sampler(steps=2, contexts="hero"),
+        TypeError,
+        ["contexts: ", "'hero'", "model.context('hero')"],
+    ),
+    "sample contexts of a free network": (
+        lambda: m.sample(Model(LayerNormUNet((1, 12, 12), T=20), S), 2, torch.zeros(2, 5)),
         ValueError,
-        ["schedule: ", "20", "1000"],
+        ["contexts: ", "none", "leave them out"],
     ),
+    "sample kind": (sampler(kind="euler"), ValueError, ["kind: ", "ddim, ddpm, heun", "'euler'"]),
+    "sample spacing": (sampler(spacing="even"), ValueError, ["spacing: ", "trailing, leading, quadratic", "'even'"]),
+    "sample eta of heun": (sampler(kind="heun", eta=0.5), ValueError, ["eta: ", "heun", "0.5", "leave it out"]),
+    "sample n": (lambda: m.sample(model(), 0), ValueError, ["n: ", "≥ 1", "got 0"]),
+    "sample seed": (sampler(steps=2, seed=-1), ValueError, ["seed: ", "got -1"]),
+    # models
+    "model schedule": (lambda: Model(net(T=1000), S), ValueError, ["schedule: ", "20", "1000"]),
+    "model target": (lambda: Model(net(), S, "noise"), ValueError, ["target: ", "'noise'", "eps, x0, v, flow"]),
+    "model of another target": (
+        lambda: Model(trained_for("v"), S, "eps"),
+        ValueError,
+        ["net: ", "'v'", "'eps'", "from_v"],
+    ),
+    "model without a size": (lambda: Model(nobody, S), TypeError, ["net: ", "image_shape", "net.image_shape = "]),
+    "context of a free network": (
+        lambda: Model(LayerNormUNet((1, 12, 12), T=20), S).context("hero"),
+        ValueError,
+        ["context: ", "none", "leave it out"],
+    ),
+    "wrong reader": (lambda: m.from_x0(trained_for("flow"), S), ValueError, ["net: ", "'flow'", "'x0'", "from_flow"]),
     # known parts, corrections, inversion, the bound
-    "variance number": (lambda: sampling.ddpm_step(nobody, S, 1.5), ValueError, ["variance: ", "[0, 1]", "1.5"]),
-    "eta text": (lambda: sampling.ddim_step(nobody, S, "1"), TypeError, ["eta: ", "'1'", "float(eta)"]),
-    "eta bool": (lambda: sampling.ddim_step(nobody, S, True), TypeError, ["eta: ", "True", "float(eta)"]),
-    "quantile": (lambda: denoise.thresholded(nobody, S, 1.5), ValueError, ["quantile: ", "[0, 1]", "1.5"]),
+    "variance number": (lambda: m.ddpm_step(nobody, S, 1.5), ValueError, ["variance: ", "[0, 1]", "1.5"]),
+    "eta text": (lambda: m.ddim_step(nobody, S, "1"), TypeError, ["eta: ", "'1'", "float(eta)"]),
+    "eta bool": (lambda: m.ddim_step(nobody, S, True), TypeError, ["eta: ", "True", "float(eta)"]),
+    "quantile": (lambda: m.thresholded(nobody, S, 1.5), ValueError, ["quantile: ", "[0, 1]", "1.5"]),
     "correction": (
-        lambda: guidance.score_corrected(nobody, S, nobody, math.inf),
+        lambda: m.score_corrected(nobody, S, nobody, math.inf),
         ValueError,
         ["scale: ", "finite", "inf"],
     ),
-    "context no tensor": (lambda: guidance.guided(nobody, [1, 0], 2.0), TypeError, ["context: ", "[1, 0]", "tensor"]),
+    "context no tensor": (lambda: m.guided(nobody, [1, 0], 2.0), TypeError, ["context: ", "[1, 0]", "tensor"]),
     "null no tensor": (
-        lambda: guidance.guided(nobody, torch.zeros(1, 5), 2.0, "none"),
+        lambda: m.guided(nobody, torch.zeros(1, 5), 2.0, "none"),
         TypeError,
         ["null: ", "'none'", "torch.tensor"],
     ),
-    "mask list": (lambda: guidance.inpainting(nobody, S, X, [1, 0]), TypeError, ["mask: ", "[1, 0]", "torch.tensor"]),
+    "mask list": (lambda: m.inpainting(nobody, S, X, [1, 0]), TypeError, ["mask: ", "[1, 0]", "torch.tensor"]),
     "mask grey": (
-        lambda: guidance.inpainting(nobody, S, X, X + 0.5),
+        lambda: m.inpainting(nobody, S, X, X + 0.5),
         ValueError,
         ["mask: ", "zeros and ones", "threshold"],
     ),
     "mask shape": (
-        lambda: guidance.inpainting(nobody, S, X, torch.ones(5, dtype=torch.bool)),
+        lambda: m.inpainting(nobody, S, X, torch.ones(5, dtype=torch.bool)),
         ValueError,
         ["mask: ", "(3, 1, 16, 16)", "(5,)"],
     ),
     "known": (
-        lambda: guidance.inpainting(nobody, S, X[:1], X[:1] == 0)(X, 5, 2),
+        lambda: m.inpainting(nobody, S, X[:1], X[:1] == 0)(X, 5, 2),
         ValueError,
         ["known: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"],
     ),
     "inversion": (
-        lambda: sampling.ddim_inversion(denoise.from_eps(nobody, S), S)(X, 5, 5),
+        lambda: m.ddim_inversion(m.from_eps(nobody, S), S)(X, 5, 5),
         ValueError,
         ["s: ", "6…20", "got 5"],
     ),
-    "noise all dropped": (lambda: noise.dropped_out(None, 1.0), ValueError, ["p: ", "temperature"]),
+    "noise all dropped": (lambda: m.dropped_out(None, 1.0), ValueError, ["p: ", "temperature"]),
     "picture bytes in add_noise": (
-        lambda: forward.add_noise(S, X.to(torch.uint8), 3, X),
+        lambda: m.add_noise(S, X.to(torch.uint8), 3, X),
         TypeError,
         ["x: ", "torch.uint8", "images.pictures"],
     ),
     "picture bytes in a denoiser": (
-        lambda: denoise.from_eps(lambda x, t: x, S)(X.to(torch.uint8), 3),
+        lambda: m.from_eps(lambda x, t: x, S)(X.to(torch.uint8), 3),
         TypeError,
         ["x: ", "torch.uint8", "images.pictures"],
     ),
     "prediction": (
-        lambda: denoise.from_eps(lambda x, t: x[:1], S)(X, 3),
+        lambda: m.from_eps(lambda x, t: x[:1], S)(X, 3),
         ValueError,
         ["net: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"],
     ),
     "projection": (
-        lambda: denoise.projected(denoise.from_eps(lambda x, t: x, S), S, lambda x: x[:1])(X, 3),
+        lambda: m.projected(m.from_eps(lambda x, t: x, S), S, lambda x: x[:1])(X, 3),
         ValueError,
         ["projection: ", "(3, 1, 16, 16)", "(1, 1, 16, 16)"],
     ),
     "correction shape": (
-        lambda: guidance.score_corrected(nobody, S, lambda x, t: x.mean())(X, 3),
+        lambda: m.score_corrected(nobody, S, lambda x, t: x.mean())(X, 3),
         ValueError,
         ["correction: ", "(3, 1, 16, 16)", "()"],
     ),
     "correction without signal": (
-        lambda: guidance.score_corrected(nobody, schedule.zero_terminal_snr(S), nobody)(X, 20),
+        lambda: m.score_corrected(nobody, m.zero_terminal_snr(S), nobody)(X, 20),
         ValueError,
         ["t: ", "alpha_bar[20] = 0", "start at 19"],
     ),
     "log_prob": (
-        lambda: guidance.gradient(lambda x, t: x.flatten(1))(X, 3),
+        lambda: m.gradient(lambda x, t: x.flatten(1))(X, 3),
         ValueError,
         ["log_prob: ", "(3,)", "(3, 256)", "log_softmax"],
     ),
     "noise shape": (
-        lambda: noise.draw_noise(X, lambda x: torch.randn(1)),
+        lambda: m.draw_noise(X, lambda x: torch.randn(1)),
         ValueError,
         ["rng: ", "(3, 1, 16, 16)", "(1,)"],
     ),
     "guided schedule": (
-        lambda: denoise.from_eps(guidance.guided(net(), torch.zeros(1, 5), 2.0), schedule.linear()),
+        lambda: m.from_eps(m.guided(net(), torch.zeros(1, 5), 2.0), m.linear()),
         ValueError,
         ["schedule: ", "1000", "T = 20"],
     ),
     "nulls": (
-        lambda: guidance.guided(nobody, torch.zeros(1, 5), 2.0, torch.zeros(2, 5))(X, T3),
+        lambda: m.guided(nobody, torch.zeros(1, 5), 2.0, torch.zeros(2, 5))(X, T3),
         ValueError,
         ["null: ", "1 or 3", "got 2"],
     ),
     "zero snr of one step": (
-        lambda: schedule.zero_terminal_snr(schedule.Schedule(torch.tensor([1.0, 0.5]))),
+        lambda: m.zero_terminal_snr(m.Schedule(torch.tensor([1.0, 0.5]))),
         ValueError,
         ["schedule.T: ", "≥ 2", "got 1"],
     ),
-    "variance list": (lambda: sampling.ddpm_step(nobody, S, [1]), TypeError, ["variance: ", "[1]"]),
-    "limit text": (lambda: denoise.clipped(nobody, S, "1"), TypeError, ["limit: ", "'1'"]),
-    "beta none": (lambda: schedule.linear(10, None), TypeError, ["beta_start: ", "None"]),
-    "bound range": (lambda: bound.bound_moves(nobody, S, X + 3, [1]), ValueError, ["x0: ", "256 levels"]),
+    "variance list": (lambda: m.ddpm_step(nobody, S, [1]), TypeError, ["variance: ", "[1]"]),
+    "limit text": (lambda: m.clipped(nobody, S, "1"), TypeError, ["limit: ", "'1'"]),
+    "beta none": (lambda: m.linear(10, None), TypeError, ["beta_start: ", "None"]),
+    "bound range": (lambda: m.bound_moves(nobody, S, X + 3, [1]), ValueError, ["x0: ", "256 levels"]),
     "bound levels": (
-        lambda: bound.bound_moves(nobody, S, X + 0.3, [1]),
+        lambda: m.bound_moves(nobody, S, X + 0.3, [1]),
         ValueError,
         ["x0: ", "256 levels", "images.pictures"],
     ),
-    "bound times": (lambda: bound.bound_moves(nobody, S, X, [0]), ValueError, ["times: ", "1…20", "got 0"]),
-    "target": (lambda: bound.variational_weights(S, "noise"), ValueError, ["target: ", "'noise'", "x0, eps, v"]),
-    "leading": (lambda: times.leading(20, 21), ValueError, ["steps: ", "1…20", "got 21"]),
-    "quadratic": (lambda: times.quadratic(20, 0), ValueError, ["steps: ", "1…20", "got 0"]),
-    "ldm": (lambda: times.ldm_uniform(1000, 600), ValueError, ["steps: ", "600", "T = 1000", "trailing"]),
+    "bound times": (lambda: m.bound_moves(nobody, S, X, [0]), ValueError, ["times: ", "1…20", "got 0"]),
+    "target": (lambda: m.variational_weights(S, "noise"), ValueError, ["target: ", "'noise'", "eps, x0, v, flow"]),
+    "leading": (lambda: m.leading(20, 21), ValueError, ["steps: ", "1…20", "got 21"]),
+    "quadratic": (lambda: m.quadratic(20, 0), ValueError, ["steps: ", "1…20", "got 0"]),
+    "ldm": (lambda: m.ldm_uniform(1000, 600), ValueError, ["steps: ", "600", "T = 1000", "trailing"]),
     # schedules
-    "beta_start": (lambda: schedule.linear(10, 0.0), ValueError, ["beta_start: ", "between 0 and 1", "0.0"]),
-    "beta_end": (lambda: schedule.scaled_linear(10, 0.1, 1.5), ValueError, ["beta_end: ", "between 0 and 1", "1.5"]),
-    "max_beta": (lambda: schedule.cosine(10, max_beta=1.0), ValueError, ["max_beta: ", "between 0 and 1", "1.0"]),
-    "cosine s": (lambda: schedule.cosine(10, -0.1), ValueError, ["s: ", "-0.1"]),
-    "table": (lambda: schedule.Schedule(torch.tensor([0.9, 0.5])), ValueError, ["alpha_bar: ", "start at 1"]),
-    "table shape": (lambda: schedule.Schedule(torch.ones(1, 2)), ValueError, ["alpha_bar: ", "(T + 1,)", "(1, 2)"]),
-    "betas": (lambda: schedule.from_betas(torch.tensor([0.1, 1.0])), ValueError, ["betas: ", "between 0 and 1"]),
-    "T": (lambda: schedule.linear(0), ValueError, ["T: ", "≥ 1", "got 0"]),
+    "beta_start": (lambda: m.linear(10, 0.0), ValueError, ["beta_start: ", "between 0 and 1", "0.0"]),
+    "beta_end": (lambda: m.scaled_linear(10, 0.1, 1.5), ValueError, ["beta_end: ", "between 0 and 1", "1.5"]),
+    "max_beta": (lambda: m.cosine(10, max_beta=1.0), ValueError, ["max_beta: ", "between 0 and 1", "1.0"]),
+    "cosine s": (lambda: m.cosine(10, -0.1), ValueError, ["s: ", "-0.1"]),
+    "table": (lambda: m.Schedule(torch.tensor([0.9, 0.5])), ValueError, ["alpha_bar: ", "start at 1"]),
+    "table shape": (lambda: m.Schedule(torch.ones(1, 2)), ValueError, ["alpha_bar: ", "(T + 1,)", "(1, 2)"]),
+    "betas": (lambda: m.from_betas(torch.tensor([0.1, 1.0])), ValueError, ["betas: ", "between 0 and 1"]),
+    "T": (lambda: m.linear(0), ValueError, ["T: ", "≥ 1", "got 0"]),
     "no signal": (
-        lambda: denoise.from_eps(nobody, schedule.Schedule(torch.tensor([1.0, 0.5, 0.0])))(X, 2),
+        lambda: m.from_eps(nobody, m.Schedule(torch.tensor([1.0, 0.5, 0.0])))(X, 2),
         ValueError,
         ["t: ", "alpha_bar[2] = 0", "start at 1"],
     ),
     # training
     "training channels": (
-        lambda: training.train(run(), images(channels=3)),
+        lambda: m.train(run(), images(channels=3)),
         ValueError,
         ["images: ", "(1, 16, 16)", "(3, 16, 16)", "load"],
     ),
-    "training size": (lambda: training.train(run(), images(size=28)), ValueError, ["images: ", "(1, 28, 28)", "size="]),
+    "training size": (lambda: m.train(run(), images(size=28)), ValueError, ["images: ", "(1, 28, 28)", "size="]),
     "training classes": (
-        lambda: training.train(run(), images(classes=3)),
+        lambda: m.train(run(), images(classes=3)),
         ValueError,
         ["images: ", "width 5", "3 classes"],
     ),
-    "batch size": (lambda: training.train(run(), images(), batch_size=0), ValueError, ["batch_size: ", "≥ 1", "got 0"]),
-    "dropout": (
-        lambda: training.train(run(), images(), context_dropout=2.0),
+    "no pictures": (lambda: m.train(run(), images(n=0)), ValueError, ["images: ", "at least one"]),
+    "options": (lambda: m.TrainState.create(net(), S, {"steps": 3}), TypeError, ["options: ", "RunOptions"]),
+    "frozen": (
+        lambda: m.TrainState.create(net().requires_grad_(False), S),
         ValueError,
-        ["context_dropout: ", "0…1", "2.0"],
+        ["net: ", "no trainable", "requires_grad_(True)"],
     ),
-    "training precision": (
-        lambda: training.train(run(), images(), precision="16"),
+    "batch size": (options(batch_size=0), ValueError, ["batch_size: ", "≥ 1", "got 0"]),
+    "steps float": (options(steps=1.5), TypeError, ["steps: ", "1.5", "int(steps)"]),
+    "steps none": (options(steps=0), ValueError, ["steps: ", "≥ 1", "got 0"]),
+    "learning rate": (options(lr=0.0), ValueError, ["lr: ", "positive", "0"]),
+    "learning rate nan": (options(lr=math.nan), ValueError, ["lr: ", "nan"]),
+    "decay": (options(ema_decay=1.0), ValueError, ["ema_decay: ", "less than 1"]),
+    "decay large": (options(ema_decay=1.5), ValueError, ["ema_decay: ", "1.5"]),
+    "dropout": (options(context_dropout=2.0), ValueError, ["context_dropout: ", "[0, 1]", "2.0"]),
+    "min_snr": (options(min_snr=-1.0), ValueError, ["min_snr: ", "-1.0"]),
+    "training seed": (options(seed=-1), ValueError, ["seed: ", "got -1"]),
+    "training times": (options(times="even"), ValueError, ["times: ", "uniform, stratified", "'even'"]),
+    "training target": (options(target="noise"), ValueError, ["target: ", "eps, x0, v, flow", "'noise'"]),
+    "training schedule": (options(schedule="flat"), ValueError, ["schedule: ", "linear", "cosine", "'flat'"]),
+    "training precision": (options(precision="16"), ValueError, ["precision: ", "'16'", "float32"]),
+    "noise where none can be read": (
+        options(target="eps", schedule="straight"),
         ValueError,
-        ["precision: ", "'16'"],
+        ["target: ", "eps", "straight", "x0, v or flow"],
     ),
+    # pictures
+    "picture floats": (
+        lambda: ImageSet(torch.rand(4, 1, 16, 16), torch.zeros(4, dtype=torch.long), ("a",)),
+        TypeError,
+        ["images: ", "uint8", "float32", "* 255"],
+    ),
+    "picture floats in [-1, 1]": (
+        lambda: ImageSet(torch.linspace(-1, 1, 1024).reshape(4, 1, 16, 16), torch.zeros(4, dtype=torch.long), ("a",)),
+        TypeError,
+        ["images: ", "uint8", "float32", "* 127.5"],
+    ),
+    "channels last": (
+        lambda: ImageSet(torch.zeros(4, 16, 16, 3, dtype=torch.uint8), torch.zeros(4, dtype=torch.long), ("a",)),
+        ValueError,
+        ["images: ", "(4, 16, 16, 3)", "permute"],
+    ),
+    "labels": (
+        lambda: ImageSet(images().images, torch.tensor([0, 1, 2, 3]), ("a", "b")),
+        ValueError,
+        ["labels: ", "2 classes", "from 0 to 3"],
+    ),
+    "labels number": (
+        lambda: ImageSet(images().images, torch.zeros(3, dtype=torch.long), ("a",)),
+        ValueError,
+        ["labels: ", "(4,)", "(3,)"],
+    ),
+    "walk from bytes": (
+        lambda: m.walk(nobody, images().images, [20, 0]),
+        TypeError,
+        ["x: ", "uint8", "127.5"],
+    ),
+    "walk from a list": (lambda: m.walk(nobody, [[0.0]], [20, 0]), TypeError, ["x: ", "list", "torch.as_tensor"]),
+    "walk of nobody": (lambda: m.walk(nobody, X[:0], [20, 0]), ValueError, ["x: ", "at least one", "(0, 1, 16, 16)"]),
+    "walk bool": (lambda: m.walk(nobody, X, [True]), TypeError, ["times: ", "True", "int(t)"]),
+    "inpainting bytes": (
+        lambda: m.inpainting(nobody, S, images().images, X[:1] == 0),
+        TypeError,
+        ["known: ", "uint8", "127.5"],
+    ),
+    # networks
+    "net time_dim": (lambda: LayerNormUNet(time_dim=99), ValueError, ["time_dim: ", "even", "99"]),
+    "net widths": (
+        lambda: AttentionUNet(widths=(7, 16, 16, 16, 24, 24), groups=1, heads=1, size=16),
+        ValueError,
+        ["widths: ", "even", "(7, "],
+    ),
+    "too many steps": (lambda: m.linear(100_000), ValueError, ["betas: ", "100000", "fewer steps"]),
+    "table in place": (lambda: in_place(m.linear()).at(1), ValueError, ["alpha_bar: ", "in place", "new Schedule"]),
     # the rest
-    "pad": (lambda: data.load("sprites", "test", size=8), ValueError, ["size: ", "16", "padded", "got 8"]),
+    "pad": (lambda: m.load("sprites", "test", size=8), ValueError, ["size: ", "16", "padded", "got 8"]),
     "film": (lambda: pictures.save_film([], "never.gif"), ValueError, ["frames: ", "at least one"]),
     "film format": (lambda: pictures.save_film([], "never.mp4"), ValueError, ["path: ", ".gif or .webp", "never.mp4"]),
-    "device precision": (lambda: devices.compute_dtype(torch.device("cpu"), ""), ValueError, ["precision: ", "''"]),
+    "device precision": (lambda: precision.compute_dtype(torch.device("cpu"), ""), ValueError, ["precision: ", "''"]),
 }
 
 
@@ -341,20 +438,20 @@ def test_a_mistake_is_told_in_one_sentence_before_any_computation(case):
 
 def test_a_damaged_file_is_told_with_its_path_and_a_way_out(tmp_path):
     path = tmp_path / "file"
-    files.write_tensors(path, "weights", {"a": torch.zeros(3)}, {})
+    write_tensors(path, "weights", {"a": torch.zeros(3)}, {})
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError) as error:
-        files.read_tensors(path, "weights")
+        read_tensors(path, "weights")
     message = str(error.value)
     assert message.startswith(f"{path}: ") and "damaged or cut off" in message and "restore it" in message
 
 
 def test_the_warning_about_a_short_schedule_points_at_the_line_that_asked_for_it():
     with pytest.warns(UserWarning) as caught:
-        schedule.linear(200)
+        m.linear(200)
     assert (caught[0].filename, "linear(200)" in line_of(caught[0])) == (__file__, True)
     with pytest.warns(UserWarning) as caught:
-        schedule.from_betas(torch.full((3,), 0.1))
+        m.from_betas(torch.full((3,), 0.1))
     assert (caught[0].filename, "from_betas(" in line_of(caught[0])) == (__file__, True)
 
 

@@ -1,5 +1,7 @@
 """The package as a thing to install: what it weighs at import, what its wheel carries, what its two recipes ask for."""
 
+import importlib.util
+import inspect
 import os
 import re
 import shutil
@@ -9,6 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+import ddpm_teach
 
 ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {"torch": "pytorch"}
@@ -25,21 +29,54 @@ def test_environment_yml_asks_for_what_pyproject_asks_for():
 
 def test_messages_and_graphs_without_shape_checks():
     """The package's own error messages, and its graphs, in a process where nothing speaks first or resists tracing."""
-    files = ("tests/test_messages.py", "tests/test_compile.py")
+    files = ("tests/test_messages.py", "tests/test_compile.py", "tests/test_options.py")
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *files]
     env = {**os.environ, "DDPM_TEACH_SHAPE_CHECKS": "off"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:]
 
 
-def test_import_loads_little_besides_torch():
-    """What only lessons or training need is loaded when it is first used; Triton alone takes half a second."""
-    code = (
-        "import sys, torch; before = set(sys.modules); import ddpm_teach;"
-        " print(*{name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
+def modules_after(code: str) -> set[str]:
+    """The top-level modules, but the standard library's, that a fresh process has after these lines."""
+    code += "; import sys; print(*{name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names))"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"ddpm_teach", "torch", "numpy", "einops", "jaxtyping", "safetensors"}
+    return set(done.stdout.split()) - {"__main__", "__mp_main__"}
+
+
+def test_import_loads_nothing_but_the_standard_library():
+    """Not even torch: each name is loaded from its home when it is first used."""
+    assert modules_after("import ddpm_teach") == {"ddpm_teach"}
+
+
+def test_what_training_and_sampling_need_loads_little_besides_torch():
+    """What only pictures, widgets or several processes need waits until it's used; Triton alone takes half a second."""
+    names = "Schedule, Sampler, sample, Model, load_model, TrainState, train, ContextUNet, ImageSet, load, evaluate"
+    extra = modules_after(f"from ddpm_teach import {names}") - modules_after("import torch")
+    assert extra <= {"ddpm_teach", "numpy", "einops", "jaxtyping", "safetensors", "tqdm", "PIL", "wadler_lindig"}
+
+
+def test_the_names_of_the_package_are_all_there_and_listed():
+    for name in ddpm_teach.__all__:
+        if name == "interop" and importlib.util.find_spec("diffusers") is None:
+            continue
+        assert getattr(ddpm_teach, name) is not None and name in dir(ddpm_teach)
+    assert sorted(set(ddpm_teach.__all__)) == ddpm_teach.__all__
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = ddpm_teach.no_such_name
+
+
+@pytest.mark.parametrize("name", [name for name in ddpm_teach.__all__ if name not in ("exercises", "interop", "show")])
+def test_a_public_name_lives_where_the_package_says(name):
+    """So that documentation, pickles and error messages name one home."""
+    value = getattr(ddpm_teach, name)
+    if isinstance(value, type) or inspect.isfunction(value):
+        home = f"ddpm_teach.{ddpm_teach._HOME_OF[name]}"
+        assert value.__module__ == home or value.__module__.startswith(f"{home}.")
 
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH: it builds the wheel and its environment")
@@ -60,7 +97,7 @@ def test_the_wheel_in_a_clean_environment_samples_and_has_the_lessons(tmp_path):
     said = run(str(bin / "ddpm-teach"), "sample", "sprites", "--context", "food", "--n", "1", "--steps", "3")
     assert "samples.png" in said and (tmp_path / "samples.png").stat().st_size > 100
     code = (
-        "import ddpm_teach; from pathlib import Path; from ddpm_teach.cli import copy_lessons;"
+        "import ddpm_teach; from pathlib import Path; from ddpm_teach.cli.lab import copy_lessons;"
         f" assert {str(ROOT)!r} not in ddpm_teach.__file__; copy_lessons(Path('mine'));"
         " print(len(ddpm_teach.load('sprites')), Path('mine/00_start_here.ipynb').exists())"
     )

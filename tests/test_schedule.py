@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import re
 import warnings
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from ddpm_teach.checks import check_time
-from ddpm_teach.diffusion.schedule import Schedule, from_betas, linear
+from ddpm_teach.diffusion.schedule import SCHEDULES, Schedule, from_betas, linear, zero_terminal_snr
 
 
 def product_of_linear_betas(T: int, start: float, end: float) -> list[float]:
@@ -90,6 +92,78 @@ def test_whole_numbers_of_every_width_are_times(strong, dtype):
     like = torch.empty(3, 1)
     expected = strong.signal_rate(torch.tensor([1, 0, 20]), like)
     assert torch.equal(strong.signal_rate(torch.tensor([1, 0, 20], dtype=dtype), like), expected)
+
+
+READINGS = {
+    "alpha_bar": lambda s: s.alpha_bar,
+    "alpha": lambda s: s.alpha,
+    "beta": lambda s: s.beta,
+    "snr": lambda s: s.snr,
+    "log_snr": lambda s: s.log_snr,
+    "at": lambda s: s.at(1),
+    "move": lambda s: s.move(2, 1),
+    "rates": lambda s: s.rates(1, torch.zeros(2, 1)),
+    "rates of each": lambda s: s.rates(torch.tensor([1, 2]), torch.zeros(2, 1)),
+    "step_rates": lambda s: s.step_rates(1, torch.zeros(2, 1)),
+    "signal_rate": lambda s: s.signal_rate(1, torch.zeros(2, 1)),
+    "noise_rate": lambda s: s.noise_rate(1, torch.zeros(2, 1)),
+    "zero_terminal_snr": zero_terminal_snr,
+    "a copy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_table_that_was_changed_in_place_is_refused_wherever_it_is_read(reading):
+    """Half of what was derived from it would be old."""
+    schedule = from_betas(torch.linspace(0.05, 0.6, 20))
+    for read in READINGS.values():  # whatever is kept from the first reading
+        read(schedule)
+    schedule.alpha_bar[1] = 0.9
+    with pytest.raises(ValueError, match="alpha_bar: .*in place.*new Schedule"):
+        READINGS[reading](schedule)
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta", "snr", "log_snr"])
+def test_what_is_derived_may_be_changed_without_harm(strong, name):
+    before = getattr(strong, name).clone()
+    getattr(strong, name).zero_()
+    assert torch.equal(getattr(strong, name), before)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_copies_are_the_same_schedule(strong, duplicate):
+    strong.rates(torch.tensor([1]), torch.zeros(1, 1))
+    twin = duplicate(strong)
+    assert torch.equal(twin.alpha_bar, strong.alpha_bar) and twin.T == strong.T == 20 and twin.at(3) == strong.at(3)
+    assert "20" in repr(strong)
+
+
+@pytest.mark.parametrize("name", ["alpha_bar", "alpha", "beta", "snr"])
+def test_a_schedule_is_not_another_by_assignment(strong, name):
+    with pytest.raises(AttributeError):
+        setattr(strong, name, torch.ones(21))
+
+
+def test_the_tables_are_double_and_on_the_cpu_whatever_is_the_default():
+    expected = linear().alpha_bar
+    with torch.device("meta"):
+        schedule = linear()
+    assert torch.equal(schedule.alpha_bar, expected)
+    with torch.inference_mode():
+        schedule = linear()
+    assert torch.equal(schedule.alpha_bar, expected) and not schedule.alpha_bar.is_inference()
+
+
+@pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("T", [20_000, 100_000])
+def test_too_many_steps_are_a_schedule_or_one_sentence_with_the_remedy(make, T):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            assert make(T).T == T
+        except ValueError as error:
+            assert str(error).startswith(("betas: ", "alpha_bar: ")) and "\n" not in str(error)
+            assert "fewer steps" in str(error) or "β" in str(error)
 
 
 def test_the_schedule_keeps_its_own_table():

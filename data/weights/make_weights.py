@@ -12,37 +12,53 @@ Each writes its file and a contact sheet, and prints the figures that its card q
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ddpm_teach import load, load_pretrained, pictures, sample
-from ddpm_teach.metrics import class_accuracy, load_classifier
-from ddpm_teach.nets import Classifier
-from ddpm_teach.training import load_checkpoint, validation_loss
-from ddpm_teach.weights import Pretrained, save_weights
+from ddpm_teach import (
+    Classifier,
+    Model,
+    Sampler,
+    class_accuracy,
+    load,
+    load_checkpoint,
+    load_classifier,
+    load_model,
+    sample,
+    save_weights,
+    validation_loss,
+)
+from ddpm_teach.model import save_net
+from ddpm_teach.show import save_png
 
 HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Kept:
-    """How weights are judged: a data set's test split, and recipes (steps, η, guidance scale), the last one drawn."""
+class Plan:
+    """How weights are judged: a data set's test split, and samplers, the last one drawn.
+
+    Attributes:
+        scale: of the pictures on the contact sheet.
+        n: samples of each class.
+    """
 
     dataset: str
     size: int | None
-    recipes: tuple[tuple[int, float, float], ...]
+    samplers: tuple[Sampler, ...]
     scale: int
     n: int
 
 
-KEPT = {
-    "sprites": Kept("sprites", None, ((50, 0.0, 1.0), (50, 0.0, 2.0), (100, 1.0, 1.5)), scale=6, n=100),
-    "mnist": Kept("mnist", None, ((50, 0.0, 1.0), (250, 1.0, 1.0)), scale=3, n=20),
-    "mnist32": Kept("mnist", 32, ((50, 0.0, 1.0), (50, 0.0, 2.0)), scale=3, n=20),
+USUAL, GUIDED = Sampler(steps=50), Sampler(steps=50, guidance_scale=2.0)
+PLANS = {
+    "sprites": Plan("sprites", None, (USUAL, GUIDED, Sampler(steps=100, eta=1.0, guidance_scale=1.5)), scale=6, n=100),
+    "mnist": Plan("mnist", None, (USUAL, Sampler(steps=250, eta=1.0)), scale=3, n=20),
+    "mnist32": Plan("mnist", 32, (USUAL, GUIDED), scale=3, n=20),
 }
 
 
@@ -63,7 +79,7 @@ def make_classifier(name: str, epochs: int = 6, batch_size: int = 128) -> None:
             loss.backward()
             optimizer.step()
             rates.step()
-    save_weights(HERE / f"{name}-classifier.safetensors", net.eval(), train.classes)
+    save_net(HERE / f"{name}-classifier.safetensors", net.eval(), train.classes)
     every = slice(None)
     for split, images in (("train", train), ("test", test)):
         print(split, class_accuracy(load_classifier(name), images.pictures(every), images.labels))
@@ -71,47 +87,46 @@ def make_classifier(name: str, epochs: int = 6, batch_size: int = 128) -> None:
 
 def make(name: str, checkpoint: str) -> None:
     """Keeps the averaged network; measures its loss, what half precision changes, and n samples of each class."""
-    state, kept = load_checkpoint(checkpoint), KEPT[name]
-    n = kept.n
-    save_weights(HERE / f"{name}.safetensors", state.ema.module, state.classes, state.schedule, steps=state.step)
-    model, test = load_pretrained(name), load(kept.dataset, "test", size=kept.size)
-    loss = validation_loss(model.net, model.schedule, test, n=len(test), precision="float32")
-    print(f"step {state.step}, ε-loss on the {len(test)} pictures of the test split: {loss:.5f}")
+    state, plan = load_checkpoint(checkpoint), PLANS[name]
+    n = plan.n
+    save_weights(HERE / f"{name}.safetensors", state.model, steps=state.step)
+    model, test = load_model(name), load(plan.dataset, "test", size=plan.size)
+    loss = validation_loss(model, test, len(test), precision="float32")
+    print(f"step {state.step}, loss on the {len(test)} pictures of the test split ({model.target.name}): {loss:.5f}")
     labels = torch.arange(len(model.classes)).repeat_interleave(n)
-    for recipe in kept.recipes:
-        x = draw(model, recipe, labels)
-        judge(kept, model, recipe, x, labels)
+    for sampler in plan.samplers:
+        x = draw(model, sampler, labels)
+        judge(plan, model, sampler, x, labels)
     first = torch.cat([torch.arange(k * n, k * n + 8) for k in range(len(model.classes))])
-    pictures.save_png(x[first[:64] if loose(model) else first], HERE / f"{name}.png", columns=8, scale=kept.scale)
-    full = Pretrained(state.ema.module.eval(), state.schedule, state.classes, "")
-    one, other = (draw(either, kept.recipes[-1], labels[first], seed=1) for either in (full, model))
+    save_png(x[first[:64] if is_free(model) else first], HERE / f"{name}.png", columns=8, scale=plan.scale)
+    one, other = (draw(either, plan.samplers[-1], labels[first], seed=1) for either in (state.model, model))
     print("mean |difference| by half precision:", (one - other).abs().mean().item() * 127.5, "of 255")
 
 
-def loose(model: Pretrained) -> bool:
+def is_free(model: Model) -> bool:
     """Whether the network draws what it likes."""
-    return model.net.config.get("context_dim") is None
+    return model.context_dim is None
 
 
-def draw(model: Pretrained, recipe: tuple[int, float, float], labels: Tensor, seed: int = 0) -> Tensor:
-    """A picture for each label, or as many pictures, by (steps, η, guidance scale)."""
-    (steps, eta, scale), shape = recipe, (len(labels), *model.net.image_shape)
-    context = {} if loose(model) else dict(context=torch.eye(len(model.classes))[labels], guidance_scale=scale)
-    return sample(model.net, model.schedule, shape, steps=steps, eta=eta, seed=seed, **context)
+def draw(model: Model, sampler: Sampler, labels: Tensor, seed: int = 0) -> Tensor:
+    """A picture for each label, or as many pictures."""
+    contexts = None if is_free(model) else torch.eye(len(model.classes))[labels]
+    return sample(model, len(labels), contexts, seed=seed, **asdict(sampler))
 
 
-def judge(kept: Kept, model: Pretrained, recipe: tuple[int, float, float], x: Tensor, labels: Tensor) -> None:
+def judge(plan: Plan, model: Model, sampler: Sampler, x: Tensor, labels: Tensor) -> None:
     """Prints the share that is taken for its class; of pictures without one, which classes they are taken for."""
-    classifier = load_classifier(kept.dataset)
+    classifier = load_classifier(plan.dataset)
     edge = (x.shape[-1] - classifier.image_shape[-1]) // 2  # of the padding
     x = x[..., edge : x.shape[-2] - edge, edge : x.shape[-1] - edge]
-    if loose(model):
+    how = (sampler.steps, sampler.eta, sampler.guidance_scale)
+    if is_free(model):
         seen = torch.cat([classifier(part).softmax(1) for part in x.split(1000)])
         sure, counts = (seen.max(1).values > 0.9).float().mean().item(), seen.argmax(1).bincount(minlength=10).tolist()
-        print(recipe, f"classifier above 90 % sure: {sure:.4f}", dict(zip(model.classes, counts, strict=True)))
+        print(how, f"classifier above 90 % sure: {sure:.4f}", dict(zip(model.classes, counts, strict=True)))
         return
     shares = [class_accuracy(classifier, x[labels == k], labels[labels == k]) for k in range(len(model.classes))]
-    print(recipe, f"{class_accuracy(classifier, x, labels):.4f}", dict(zip(model.classes, shares, strict=True)))
+    print(how, f"{class_accuracy(classifier, x, labels):.4f}", dict(zip(model.classes, shares, strict=True)))
 
 
 if __name__ == "__main__":

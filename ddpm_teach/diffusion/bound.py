@@ -16,11 +16,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Images, check_int, check_variance
+from ddpm_teach.checks import Images, check_int, check_levels, check_variance
 from ddpm_teach.diffusion.forward import add_noise, posterior
 from ddpm_teach.diffusion.noise import NoiseSource, draw_noise
 from ddpm_teach.diffusion.schedule import Schedule
-from ddpm_teach.diffusion.targets import Target, target_named
+from ddpm_teach.diffusion.targets import EPS, Target, target_named
 from ddpm_teach.diffusion.types import Denoiser
 
 
@@ -37,10 +37,9 @@ class Bound(NamedTuple):
 
 
 def posterior_log_variance(schedule: Schedule) -> Tensor:
-    """(T + 1,) the logarithm of q(x_{t-1} | x_t, x_0)'s variance, with time 2's in place of time 1's; [0] is NaN.
+    """(T + 1,) the logarithm of q(x_{t-1} | x_t, x_0)'s variance; time 2's at 1, where the variance is 0; [0] is NaN.
 
-    At t = 1 the variance is 0 and its logarithm infinite. This is the clipping of the DDPM authors' bound; latent
-    diffusion puts the variance 1e-20 there instead.
+    This is the clipping of the DDPM authors' bound; latent diffusion puts the variance 1e-20 there instead.
     """
     ab = schedule.alpha_bar
     variance = schedule.beta[1:] * (1 - ab[:-1]) / (1 - ab[1:])
@@ -58,15 +57,13 @@ def move_variance(schedule: Schedule, variance: str | float = "beta") -> Tensor:
     return (1 - mix) * posterior_variance + mix * beta
 
 
-def variational_weights(
-    schedule: Schedule, target: str | Target = "eps", variance: str | float = "posterior"
-) -> Tensor:
-    """(T + 1,) the factor of ‖target - prediction‖² in move t's KL, for a network that predicts "eps", "x0", "v", "flow".
+def variational_weights(schedule: Schedule, target: str | Target = EPS, variance: str | float = "posterior") -> Tensor:
+    """(T + 1,) the factor of ‖target - prediction‖² in move t's KL, for any target. Lesson 08.
 
     All follow from the means' distance √ᾱ_{t-1} β_t / (1 - ᾱ_t) · ‖x_0 - x̂_0‖ (DDPM eq. 8 and 12) and from the target's
     own error in x̂_0 (`Target.error_in_x0`); with the posterior's variance the weight of x0 is (SNR_{t-1} - SNR_t) / 2
     (Kingma et al. 2021, eq. 13), for t ≥ 2. At t = 1 the clipped variance keeps it finite; at T it is infinite for eps
-    where ᾱ_T = 0. [0] is NaN. Lesson 08.
+    where ᾱ_T = 0. [0] is NaN.
     """
     ab, signal = schedule.alpha_bar, schedule.alpha_bar.roll(1).sqrt()  # √ᾱ_{t-1} at index t
     weight = (signal * schedule.beta / (1 - ab)) ** 2 / (2 * move_variance(schedule, variance))
@@ -83,14 +80,12 @@ def bound_moves(
 ) -> Iterator[Tensor]:
     """The bits per dimension (b,) of the move t → t - 1 for each t in `times` (1…T): one call of the network each.
 
-    Args:
-        x0: pictures (b, …) in [-1, 1]; for t = 1 in 256 levels, as `ImageSet.pictures` gives them.
-        rng: where the noise in x_t comes from; the terms are one draw of it, and right on average.
+    x0: pictures (b, …) in [-1, 1]; for t = 1 in 256 levels, as `ImageSet.pictures` gives them. The terms are one draw
+    of the noise in x_t, from `rng`, and right on average.
     """
     times, sigma2 = [check_int("times", t, 1, schedule.T) for t in times], move_variance(schedule, variance).tolist()
-    levels = (x0 + 1) * 127.5
-    if 1 in times and not ((levels - levels.round().clamp(0, 255)).abs() < 0.02).all():  # so that NaN fails as well
-        raise ValueError("x0: expected pictures in 256 levels k / 127.5 - 1; use images.pictures(index)")
+    if 1 in times:
+        check_levels(x0)
 
     def moves() -> Iterator[Tensor]:
         for t in times:

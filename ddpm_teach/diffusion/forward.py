@@ -10,10 +10,7 @@ from ddpm_teach.diffusion.types import Gaussian
 def add_noise(schedule: Schedule, x0: Images, t: Time, eps: Images) -> Images:
     """A draw of q(x_t | x_0): x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε (DDPM eq. 4). Lesson 01.
 
-    Args:
-        x0: clean pictures (b, …) in [-1, 1].
-        t: an int or a long tensor (b,), in 0…T; t = 0 gives x0 back.
-        eps: standard normal noise of x0's shape.
+    x0: clean pictures (b, …) in [-1, 1]; eps: normal noise of their shape; t: an int or long (b,) in 0…T, 0 gives x0.
     """
     check_shape("eps", eps, x0)
     signal, noise = schedule.rates(t, x0)
@@ -49,12 +46,10 @@ def noise_from(schedule: Schedule, x: Images, t: Time, x0: Images) -> Images:
 def posterior(schedule: Schedule, x0: Images, xt: Images, t: int, s: int | None = None) -> Gaussian:
     """q(x_s | x_t, x_0), the step back when the picture is known (DDPM eq. 6-7, for any s < t). Lesson 04.
 
-    With β_{t|s} = 1 - ᾱ_t/ᾱ_s, the variance that the steps s+1…t add:
+    With ints 0 ≤ s < t ≤ T (s is t - 1 unless given) and β_{t|s} = 1 - ᾱ_t/ᾱ_s, the variance that steps s+1…t add:
 
         mean = √ᾱ_s β_{t|s} / (1 - ᾱ_t) x_0 + √(ᾱ_t/ᾱ_s) (1 - ᾱ_s) / (1 - ᾱ_t) x_t
         variance = β_{t|s} (1 - ᾱ_s) / (1 - ᾱ_t)
-
-    Both times are ints: t, that of xt, in 1…T, and s in 0…t-1; t - 1 unless given.
     """
     check_shape("xt", xt, x0)
     return bayes(x0, xt, *schedule.move(t, t - 1 if s is None and isinstance(t, int) else s))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Images, Time, check_mask, check_number, check_pictures, check_shape
+from ddpm_teach.checks import Images, Time, check_guidance, check_mask, check_number, check_one_each, check_shape
 from ddpm_teach.diffusion.forward import add_noise, picture_from
 from ddpm_teach.diffusion.noise import NoiseSource, draw_noise
 from ddpm_teach.diffusion.schedule import Schedule
@@ -22,23 +22,12 @@ from ddpm_teach.diffusion.types import Denoiser, Estimate, Frame, Net, Step, car
 def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) -> Net:
     """Classifier-free guidance: ε_u + scale · (ε_c - ε_u) (Ho & Salimans 2022, eq. 6 with scale = 1 + w). Lesson 05.
 
-    scale = 1 is the conditional network and 0 the unconditional one, each by one plain call. Any other scale costs
-    one call with twice the batch.
-
-    Args:
-        context: (b, …) or (1, …), what the pictures shall show.
-        scale: a finite number; beyond 1 it pushes away from `null`.
-        null: the context that stands for "no context", or a negative one; zeros unless given.
+    scale = 1 is the conditional network and 0 the unconditional one; any other costs one call with twice the batch.
+    context, (b, …) or (1, …), is what the pictures shall show; null stands for "no context", or what to push away from:
+    zeros unless given.
     """
-    for name, value in (("context", context), ("null", context if null is None else null)):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"{name}: expected a tensor (b, …), got {value!r}; use torch.tensor(…), model.context(name)"
-            )
-    check_number("scale", scale, -math.inf)
-    null = torch.zeros_like(context) if null is None else null
-    if null.shape[1:] != context.shape[1:]:
-        raise ValueError(f"null: expected contexts of shape {tuple(context.shape[1:])}, got {tuple(null.shape[1:])}")
+    null = torch.zeros_like(context) if null is None and isinstance(context, Tensor) else null
+    check_guidance(context, null, scale)
 
     def guided_net(x: Tensor, t: Tensor, c: None = None) -> Tensor:
         if c is not None:
@@ -53,7 +42,6 @@ def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) 
 
 
 def _expanded(name: str, context: Tensor, x: Tensor) -> Tensor:
-    """One context for all pictures, or one each."""
     if len(context) not in (1, len(x)):
         raise ValueError(f"{name}: expected 1 or {len(x)} contexts for {len(x)} pictures, got {len(context)}")
     return context.expand(len(x), *context.shape[1:])
@@ -64,8 +52,7 @@ def score_corrected(
 ) -> Denoiser:
     """Adds scale · correction(x_t, t) to the score ∇ log q(x_t) = -ε̂ / √(1 - ᾱ_t), and x̂_0 follows. Lesson 05.
 
-    With correction = gradient(log_prob) it is classifier guidance (Dhariwal & Nichol 2021, algorithm 2). Refuses a time
-    with ᾱ_t = 0, as `from_eps` does.
+    With gradient(log_prob) it is classifier guidance (Dhariwal & Nichol 2021, algorithm 2); not where ᾱ_t = 0.
     """
     check_number("scale", scale, -math.inf)
 
@@ -86,11 +73,7 @@ def gradient(log_prob: Callable[[Tensor, Time], Tensor]) -> Callable[[Tensor, Ti
         with torch.inference_mode(False), torch.enable_grad():
             x = x.detach().clone().requires_grad_()
             log_p = log_prob(x, t)
-            if log_p.shape != (len(x),):
-                raise ValueError(
-                    f"log_prob: expected one number per picture, ({len(x)},), got {tuple(log_p.shape)};"
-                    " pick the wanted class's column, logits.log_softmax(1)[:, k]"
-                )
+            check_one_each(log_p, x)
             return torch.autograd.grad(log_p.sum(), x)[0]
 
     return correction
@@ -99,11 +82,8 @@ def gradient(log_prob: Callable[[Tensor, Time], Tensor]) -> Callable[[Tensor, Ti
 def inpainting(step: Step, schedule: Schedule, known: Images, mask: Tensor, rng: NoiseSource = None) -> Step:
     """After each move to s, the known part is replaced by add_noise(known, s): at 0 it is `known` itself. Lesson 06.
 
-    Args:
-        known: the picture of which a part shall stay, in the batch's shape; floats in [-1, 1].
-        mask: true (or 1) where `known` stays; bools or zeros and ones that broadcast to its shape.
+    known: pictures in the batch's shape; mask: true or 1 where they stay, and broadcasts to their shape.
     """
-    check_pictures("known", known)
     keep = check_mask(mask, known)
 
     def masked(x: Tensor, t: int, s: int) -> Frame:

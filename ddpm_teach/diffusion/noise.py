@@ -1,9 +1,4 @@
-"""Where the noise of a step comes from: a generator, or a function that draws it. Lesson 04.
-
-ddpm_step(denoise, schedule, rng=torch.Generator().manual_seed(0))
-ddpm_step(denoise, schedule, rng=repeated(generator))              # latent diffusion's repeat_noise
-ddim_step(denoise, schedule, eta=1.0, rng=dropped_out(generator, 0.1))    # its noise_dropout
-"""
+"""Where the noise of a step comes from: a generator, or a function that draws it. Lesson 04."""
 
 from __future__ import annotations
 
@@ -34,19 +29,15 @@ def draw_noise(x: Tensor, rng: NoiseSource = None) -> Tensor:
 
 
 def repeated(rng: NoiseSource = None) -> Callable[[Tensor], Tensor]:
-    """One noise for the whole batch, so that its pictures differ by their start alone."""
+    """One noise for all pictures, which then differ by their start alone: latent diffusion's repeat_noise."""
     return lambda x: draw_noise(x[:1], rng).expand_as(x)
 
 
 def dropped_out(rng: NoiseSource, p: float, mask_rng: torch.Generator | None = None) -> Callable[[Tensor], Tensor]:
-    """Noise with a share p of its values set to 0 and the others divided by 1 - p, as dropout does.
+    """Noise with a share p < 1 set to 0 and the rest divided by 1 - p: latent diffusion's noise_dropout.
 
     dropped_out(repeated(generator), p) repeats the noise and thins each copy on its own, as latent diffusion does.
-
-    Args:
-        rng: where the noise comes from.
-        p: 0 ≤ p < 1.
-        mask_rng: a generator for what is dropped; `rng` if that is one, else the global generator.
+    What is dropped is drawn from `mask_rng`; unless given, from `rng` if that is a generator, else from the global one.
     """
     if check_number("p", p, 0, 1) == 1:
         raise ValueError("p: 1 would leave no noise at all; use temperature=0.0 for that")

@@ -1,9 +1,7 @@
-"""The walk from noise to a picture, and a whole sampler by name. What it puts together is lesson 06's:
+"""The walk from noise to a picture, and a whole sampler by name: the last line makes the first two. Lesson 06.
 
 denoise = clipped(from_eps(guided(net, context, 2.0), schedule), schedule)
 frames = walk(ddim_step(denoise, schedule), x_T, trailing(schedule.T, 50))
-
-*_, last = Sampler("ddim", steps=50, guidance_scale=2.0).frames(model, 8, model.context("hero"))
 x = sample(model, 8, model.context("hero"), steps=50, guidance_scale=2.0)
 """
 
@@ -39,9 +37,8 @@ SAMPLERS: dict[str, Callable[[Denoiser, Schedule, float, NoiseSource], Step]] = 
 def walk(step: Step, x: Images, times: Iterable[int]) -> Iterator[Frame]:
     """Yields a copy of x at times[0], then the frame after each move: normal noise at T leads to pictures at 0.
 
-    Each frame's tensors are new (if the network's are), so frames may be kept; a walk that is consumed frame by frame
-    keeps one only. Runs without gradients, and leaves the caller's grad mode alone. `times` are whole numbers ≥ 0, such
-    as trailing(T, 50); they and x are checked now, before any frame. Lesson 04.
+    Frames may be kept: their tensors are new, if the network's are. No gradients; the caller's grad mode is left alone.
+    `times` are whole numbers ≥ 0, such as trailing(T, 50); they and x are checked now, before any frame. Lesson 04.
     """
     check_pictures("x", x)
     times = check_times(times)
@@ -61,13 +58,12 @@ def every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
     check_int("n", n, 1)
 
     def chosen() -> Iterator[Frame]:
-        last = None
+        i = -1
         for i, frame in enumerate(frames):
-            last = frame if i % n else None
-            if last is None:
+            if i % n == 0:
                 yield frame
-        if last is not None:
-            yield last
+        if i > 0 and i % n:
+            yield frame
 
     return chosen()
 
@@ -83,8 +79,6 @@ class Sampler:
         eta: ddim's η, between 0 (deterministic) and 1; 0 for the others.
         guidance_scale: of `guided`, for a network that takes a context; 1 is the conditional network itself.
         precision: "auto" computes as the hardware is fastest (see `hardware.precision`), "float32" exactly, "bfloat16".
-
-    A ValueError for another kind or spacing, a number out of range, or an η without effect.
     """
 
     kind: str = "ddim"
@@ -110,12 +104,9 @@ class Sampler:
         Args:
             model: what `load_model` gives, or a Model of your own network.
             contexts: (n, …) or (1, …), what to draw; None draws freely.
-            seed: of the first noise and of all that is added: same seed, same pictures, on every device up to rounding;
-                None takes a new one.
+            seed: same seed, same pictures, on every device up to rounding; None takes a new one.
 
-        Raises:
-            ValueError: for contexts that the network doesn't take, or a guidance scale without contexts.
-            FloatingPointError: at the last frame, if it has numbers that aren't finite.
+        A FloatingPointError with the last frame, if the network made numbers that aren't finite.
         """
         schedule = model.schedule
         x = model.noise(check_int("n", n, 1), rng := generator(seed))
@@ -133,7 +124,7 @@ class Sampler:
 
 
 def _summed(net: Net, sums: list[Tensor]) -> Net:
-    """The network; each prediction's sum goes to `sums`, on its device: it tells infinities, which clipping would hide."""
+    """The network; each prediction's sum goes to `sums`, on its device: it tells infinities that clipping hides."""
 
     def summed_net(x: Tensor, t: Tensor) -> Tensor:
         prediction = net(x, t)
@@ -154,28 +145,15 @@ def _finite(frames: Iterator[Frame], sums: list[Tensor]) -> Iterator[Frame]:
 def generator(seed: int | None) -> torch.Generator:
     """A generator on the CPU with this seed, 0 ≤ seed < 2^63; None: a new one."""
     rng = torch.Generator("cpu")
-    if seed is None:
-        rng.seed()
-        return rng
-    return rng.manual_seed(check_int("seed", seed, 0, 2**63 - 1))
+    return rng.manual_seed(rng.seed() if seed is None else check_int("seed", seed, 0, 2**63 - 1))
 
 
 def sample(
-    model: Model,
-    n: int,
-    contexts: Tensor | None = None,
-    *,
-    seed: int | None = None,
-    progress: bool = False,
-    **options: Any,
+    model: Model, n: int, contexts: Tensor | None = None, *, seed: int | None = None, progress: bool = False, **options
 ) -> Tensor:
     """n pictures (n, c, h, w) in [-1, 1], on the model's device: the last frame of a `Sampler`. Lesson 00.
 
-    Args:
-        model, n, contexts: as for `Sampler.frames`.
-        seed: same seed, same pictures; None takes a new one each time.
-        progress: show a bar.
-        options: the sampler's: kind, steps, spacing, eta, guidance_scale, precision.
+    `options` are the Sampler's, the others as for its `frames`; `progress` shows a bar.
     """
     from tqdm.auto import tqdm  # here, since `import ddpm_teach` shall cost no more than torch does
 

@@ -1,4 +1,4 @@
-"""Noise schedules: how much of the picture is left at each time.
+"""Noise schedules: how much of the picture is left at each time. Derived in lesson 01.
 
 Times are whole numbers 1…T as in the DDPM paper (Ho et al. 2020); time 0 is the clean image.
 
@@ -7,40 +7,38 @@ Times are whole numbers 1…T as in the DDPM paper (Ho et al. 2020); time 0 is t
     signal_rate(t)     √ᾱ_t           factor of the clean image in x_t
     noise_rate(t)      √(1 - ᾱ_t)     standard deviation of the noise in x_t
     beta[t], alpha[t]  β_t, 1 - β_t   variance that step t adds, share of the variance before that it keeps
-
-Derived in lesson 01.
 """
 
 from __future__ import annotations
 
 import math
-import sys
-import warnings
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Time, check_int, check_move, check_number, check_share, check_time
+from ddpm_teach.checks import (
+    Time,
+    check_beta,
+    check_betas,
+    check_int,
+    check_move,
+    check_number,
+    check_table,
+    check_time,
+)
 from ddpm_teach.diffusion.types import Net
 
 
 class Schedule:
     """A noise schedule, stored as ᾱ (T + 1,) and nothing else; index = time. Kept in float64 on the CPU.
 
-    Raises:
-        ValueError: unless ᾱ starts at 1 and falls strictly to a last value ≥ 0; later, if it was changed in place.
+    A ValueError unless ᾱ starts at 1 and falls strictly to a last value ≥ 0; later, if it was changed in place.
     """
 
     def __init__(self, alpha_bar: Tensor) -> None:
         table = _float64_on_cpu(alpha_bar)
-        if table.ndim != 1 or len(table) < 2:
-            raise ValueError(f"alpha_bar: expected shape (T + 1,) with T ≥ 1, got {tuple(table.shape)}")
-        if table[0] != 1 or not (table.diff() < 0).all() or not table[-1] >= 0:
-            raise ValueError(
-                "alpha_bar: must start at 1 and fall strictly to a last value ≥ 0; pass the product of 1 - β"
-            )
-        self._table, self.T = table, len(table) - 1  # T: the number of noising steps
+        check_table(table)
+        self._table, self._version, self.T = table, table._version, len(table) - 1  # T: the number of noising steps
         # The last time with ᾱ_t > 0: T, or T - 1 with zero terminal SNR, where ε says nothing about the picture.
         self.last_with_signal = self.T - (table[-1] == 0).item()
         self._shares = {"signal": table.clone(), "noise": 1 - table, "kept": self.alpha, "added": self.beta}
@@ -91,17 +89,12 @@ class Schedule:
         return self._floats["signal"][t], self._floats["signal"][s]
 
     def rates(self, t: Time, like: Tensor, low: int = 0, needs_signal: bool = False) -> tuple[Tensor, Tensor]:
-        """(√ᾱ_t, √(1 - ᾱ_t)), shaped to broadcast against `like` (b, …), in its dtype, on its device.
+        """(√ᾱ_t, √(1 - ᾱ_t)), shaped to broadcast against pictures `like` (b, …), in their dtype, on their device.
 
-        Args:
-            t: an int or a long tensor (b,), in low…T.
-            like: floating-point pictures.
-            needs_signal: refuse a time with ᾱ_t = 0, for what divides by √ᾱ_t.
+        t: an int or long (b,), in low…T; needs_signal refuses a time with ᾱ_t = 0, for what divides by √ᾱ_t.
         """
         high = self.last_with_signal if needs_signal else self.T
-        why = (
-            f"; alpha_bar[{self.T}] = 0, where the noise says nothing about the picture: start at {high}, or use from_v"
-        )
+        why = f"; alpha_bar[{self.T}] = 0, where noise says nothing about the picture: start at {high}, or use from_v"
         check_time(t, low, high, like, why if high < self.T else "")
         return self._root("signal", t, like), self._root("noise", t, like)
 
@@ -119,7 +112,7 @@ class Schedule:
         return self._root("kept", t, like), self._root("added", t, like)
 
     def _check_unchanged(self) -> None:
-        if not torch.compiler.is_compiling() and self._table._version:  # tracing has no versions
+        if not torch.compiler.is_compiling() and self._table._version != self._version:  # tracing has no versions
             raise ValueError("alpha_bar: was changed in place after the schedule was made; make a new Schedule of it")
 
     def _root(self, share: str, t: Time, like: Tensor) -> Tensor:
@@ -135,11 +128,7 @@ class Schedule:
         return self._copies[key][t.long()].to(like).reshape(-1, *[1] * (like.ndim - 1))
 
     def check_net(self, net: Net) -> None:
-        """Refuses a network that says, in `net.T`, that it was built for another number of steps: it would misread t.
-
-        Raises:
-            ValueError: with both numbers.
-        """
+        """Refuses a network that says, in `net.T`, that it was built for another number of steps: it'd misread t."""
         if (T := getattr(net, "T", self.T)) != self.T:
             raise ValueError(f"schedule: has T = {self.T}, but the network was built for T = {T}; use one T for both")
 
@@ -147,51 +136,23 @@ class Schedule:
 @torch.inference_mode(False)  # an inference tensor couldn't tell that it was changed in place
 def _float64_on_cpu(values: Tensor) -> Tensor:
     """A copy, in two moves: MPS has no float64."""
-    return torch.as_tensor(values).detach().cpu().to(torch.float64, copy=True)
+    return torch.as_tensor(values, device="cpu").detach().to(torch.float64, copy=True)
 
 
 def from_betas(betas: Tensor) -> Schedule:
     """The schedule with the given β_1…β_T in (0, 1) (DDPM eq. 4: ᾱ_t is the product of 1 - β_s over s ≤ t).
 
     Warns if ᾱ_T > 0.01, since sampling starts from pure noise and x_T wouldn't be that.
-
-    Raises:
-        ValueError: for other values, or so many that their product is 0 in float64.
     """
     betas = _float64_on_cpu(betas)
-    if betas.ndim != 1 or len(betas) == 0 or not ((betas > 0) & (betas < 1)).all():
-        raise ValueError("betas: expected shape (T,) with every value strictly between 0 and 1")
-    alpha_bar = torch.cat([betas.new_ones(1), (1 - betas).cumprod(0)])
-    if vanished := int((alpha_bar < sys.float_info.min).sum()):
-        raise ValueError(
-            f"betas: the product of 1 - β underflows at t = {len(alpha_bar) - vanished} of {len(betas)};"
-            f" use fewer steps, or β about {len(betas) / 1000:.3g} times smaller"
-        )
-    _warn_of_visible_end(alpha_bar)
-    return Schedule(alpha_bar)
-
-
-def _warn_of_visible_end(alpha_bar: Tensor) -> None:
-    """Warns if ᾱ_T > 0.01, at the line that called us: sampling starts from pure noise, and x_T isn't that."""
-    *_, before, visible = alpha_bar.tolist()
-    if visible <= 0.01:
-        return
-    stacklevel, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].startswith(__package__):
-        stacklevel, frame = stacklevel + 1, frame.f_back
-    factor = math.log(4e-5) / math.log(visible)  # 4e-5 is what the DDPM paper's schedule leaves
-    warnings.warn(
-        f"alpha_bar[{len(alpha_bar) - 1}] = {visible:.3f}: the last picture still shows {visible:.0%} of the signal's"
-        f" variance, but sampling starts from pure noise; scale beta by about {factor:.1f}"
-        f" (beta_end = {min(0.999, (1 - visible / before) * factor):.3g}) or use more steps",
-        stacklevel=stacklevel,
-    )
+    check_betas(betas)
+    return Schedule(torch.cat([betas.new_ones(1), (1 - betas).cumprod(0)]))
 
 
 def _line(T: int, beta_start: float, beta_end: float, power: float = 1.0) -> Tensor:
     check_int("T", T, 1)
-    check_share("beta_start", beta_start)
-    check_share("beta_end", beta_end)
+    check_beta("beta_start", beta_start)
+    check_beta("beta_end", beta_end)
     return torch.linspace(beta_start**power, beta_end**power, T, dtype=torch.float64, device="cpu")
 
 
@@ -217,32 +178,26 @@ def _unit_line(T: int) -> Tensor:
 def cosine(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) -> Schedule:
     """ᾱ_t = f(t)/f(0) with f(t) = cos²(π/2 · (t/T + s)/(1 + s)), and β ≤ max_beta (Nichol & Dhariwal 2021, eq. 17)."""
     check_number("s", s, 0)
-    check_share("max_beta", max_beta)
+    check_beta("max_beta", max_beta)
     f = _unit_line(T).add(s).mul(math.pi / 2 / (1 + s)).cos() ** 2
     return from_betas((1 - f[1:] / f[:-1]).clamp(max=max_beta))
 
 
 def straight(T: int = 1000) -> Schedule:
-    """√ᾱ_t : √(1 - ᾱ_t) = 1 - s : s with s = t/T, the straight path of flow matching. Lesson 11.
+    """√ᾱ_t : √(1 - ᾱ_t) = 1 - s : s with s = t/T: the straight path of flow matching, z = (1 - s) x_0 + s ε. Lesson 11.
 
-    The path z = (1 - s) x_0 + s ε (Liu et al. 2023, Lipman et al. 2023), scaled to variance 1: x = z / √((1 - s)² + s²).
-    ᾱ_T = 0, so x_T is pure noise; networks that predict x_0, v or the flow can be read there.
+    (Liu et al. 2023, Lipman et al. 2023), scaled to variance 1: x = z / √((1 - s)² + s²). ᾱ_T = 0: x_T is pure noise.
     """
     s = _unit_line(T)
     return Schedule((1 - s) ** 2 / ((1 - s) ** 2 + s**2))
 
 
 def zero_terminal_snr(schedule: Schedule) -> Schedule:
-    """√ᾱ shifted and scaled so that ᾱ_T = 0 and ᾱ_1 stays (Lin et al. 2024, algorithm 1): x_T is pure noise. Lesson 09.
-
-    At T a prediction of ε says nothing about the picture, so `from_eps` refuses it; `from_v` and `from_x0` work.
-    """
+    """√ᾱ shifted and scaled so that ᾱ_T = 0 and ᾱ_1 stays (Lin et al. 2024, alg. 1): x_T is pure noise. Lesson 09."""
     check_int("schedule.T", schedule.T, 2)
     root = schedule.alpha_bar[1:].sqrt()
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
     return Schedule(torch.cat([schedule.alpha_bar[:1], root**2]))
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    schedule.__name__: schedule for schedule in (linear, scaled_linear, sqrt_beta, cosine, straight)
-}
+SCHEDULES = {make.__name__: make for make in (linear, scaled_linear, sqrt_beta, cosine, straight)}

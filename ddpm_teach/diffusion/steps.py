@@ -1,9 +1,7 @@
 """Walking back from noise to a picture, one step at a time; `walk` in sampling.py makes many.
 
-    denoise = clipped(from_eps(net, schedule), schedule)
-    for frame in walk(ddim_step(denoise, schedule), x_T, trailing(schedule.T, 50)): ...
-
-Every step that draws noise takes it from `rng`: a generator, a function (noise.py), or torch's global generator.
+`denoiser` is a network read through the step's `schedule`, as `from_eps` makes it. Noise comes from `rng`: a generator,
+a function (noise.py), or torch's global generator; `temperature`, at least 0, is the factor of its standard deviation.
 """
 
 from __future__ import annotations
@@ -28,11 +26,8 @@ def ddpm_step(
 ) -> Step:
     """Ancestral sampling: x_s is drawn around the posterior's mean at x̂_0 (DDPM, algorithm 2). Lesson 04.
 
-    Args:
-        denoiser: a network read through `schedule`.
-        variance: "beta" for β_{t|s} (right for data of unit variance), "posterior" for q(x_s | x_t, x_0)'s (right for a
-            single picture), DDPM section 3.2; a number m in [0, 1] for (1 - m) · posterior + m · beta.
-        temperature: factor of the noise's standard deviation, at least 0.
+    `variance`: "beta" for β_{t|s} (right for data of unit variance), "posterior" for q(x_s | x_t, x_0)'s (right for a
+    single picture), DDPM section 3.2; a number m in [0, 1] for (1 - m) · posterior + m · beta.
     """
     mix = check_variance(variance)
     check_number("temperature", temperature, 0)
@@ -56,10 +51,7 @@ def ddim_step(
 
         x_s = √ᾱ_s x̂_0 + √(1 - ᾱ_s - σ²) ε̂ + σ z,    σ² = η² (1 - ᾱ_s)/(1 - ᾱ_t) (1 - ᾱ_t/ᾱ_s)
 
-    Args:
-        denoiser: a network read through `schedule`.
-        eta: η in [0, 1]: 0 adds (and draws) no noise, 1 equals ddpm_step(variance="posterior") for every list of times.
-        temperature: factor of σ z alone, at least 0.
+    η = 0 adds (and draws) no noise, η = 1 equals ddpm_step(variance="posterior") for every list of times.
     """
     check_number("eta", eta, 0, 1)
     check_number("temperature", temperature, 0)

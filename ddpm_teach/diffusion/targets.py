@@ -42,7 +42,7 @@ class Target:
     needs_signal: bool = False
 
     def __reduce__(self) -> tuple:
-        return TARGETS.__getitem__, (self.name,)  # functions without a name can't be copied or pickled
+        return target_named, (self.name,)  # functions without a name can't be copied or pickled
 
     def reader(self, net: Net, schedule: Schedule) -> Denoiser:
         """The network read through a schedule: net(x, t) → estimate, with t: an int or a long tensor (b,) in 1…T.
@@ -116,10 +116,7 @@ def from_x0(net: Net, schedule: Schedule) -> Denoiser:
 
 
 def from_v(net: Net, schedule: Schedule) -> Denoiser:
-    """Reads a network that predicts v (see `velocity`, `Target.reader`), also where ᾱ_t = 0. Lesson 04.
-
-    (x_t, v) is (x_0, ε) turned by an angle of cosine √ᾱ_t, so reading it is turning back: ε̂ = √(1 - ᾱ_t) x_t + √ᾱ_t v̂.
-    """
+    """Reads a network that predicts v. (x_t, v) is (x_0, ε) turned by an angle: reading is turning back. Lesson 04."""
     return V.reader(net, schedule)
 
 
@@ -129,10 +126,7 @@ def from_flow(net: Net, schedule: Schedule) -> Denoiser:
 
 
 def snr_weight(schedule: Schedule, t: Tensor, target: str | Target, gamma: float) -> Tensor:
-    """(b,) the min-SNR-γ weight of a picture's loss: min(SNR_t, γ) times the squared error of x̂_0 (Hang et al. 2023).
-
-    Written for the target at hand, whose squared errors are others in x̂_0 (see `Target.error_in_x0`). Lesson 03.
-    """
+    """(b,) what makes a squared error of the target min(SNR_t, γ) times that of x̂_0 (Hang et al. 2023). Lesson 03."""
     like = torch.empty(len(t), device=t.device)
     signal, noise = schedule.rates(t, like)
     snr = (signal / noise).square().clamp(min=torch.finfo(like.dtype).tiny)  # 0 where ᾱ_t = 0: ε's weight is 1 there
@@ -140,22 +134,12 @@ def snr_weight(schedule: Schedule, t: Tensor, target: str | Target, gamma: float
 
 
 def projected(denoiser: Denoiser, schedule: Schedule, projection: Callable[[Tensor], Tensor]) -> Denoiser:
-    """Replaces x̂_0 by projection(x̂_0) and makes ε̂ agree with it (see `noise_from`). Lesson 04.
+    """Replaces x̂_0 by projection(x̂_0), and ε̂ follows; onto a codebook: latent diffusion's quantize_x0. Lesson 04."""
 
-    With a codebook's nearest entries as the projection this is latent diffusion's quantize_x0, which leaves ε̂ behind.
-    """
-
-    def checked(x0: Tensor) -> Tensor:
-        result = projection(x0)
-        check_shape("projection", result, x0)
-        return result
-
-    return _projected(denoiser, schedule, checked)
-
-
-def _projected(denoiser: Denoiser, schedule: Schedule, projection: Callable[[Tensor], Tensor]) -> Denoiser:
     def denoise(x: Tensor, t: Time) -> Estimate:
         x0 = projection(denoiser(x, t).x0)
+        if x0.shape != x.shape:
+            check_shape("projection", x0, x)
         return Estimate(x0, noise_from(schedule, x, t, x0))
 
     return denoise
@@ -165,7 +149,7 @@ def clipped(denoiser: Denoiser, schedule: Schedule, limit: float = 1.0) -> Denoi
     """Clamps x̂_0 to [-limit, limit], limit > 0, and ε̂ follows. Lesson 04."""
     if check_number("limit", limit, 0) == 0:
         raise ValueError(f"limit: expected a positive number, got {limit}")
-    return _projected(denoiser, schedule, lambda x0: x0.clamp(-limit, limit))
+    return projected(denoiser, schedule, lambda x0: x0.clamp(-limit, limit))
 
 
 def thresholded(denoiser: Denoiser, schedule: Schedule, quantile: float = 0.995) -> Denoiser:
@@ -181,4 +165,4 @@ def thresholded(denoiser: Denoiser, schedule: Schedule, quantile: float = 0.995)
         r = r.reshape(-1, *[1] * (x0.ndim - 1))
         return x0.clamp(-r, r) / r
 
-    return _projected(denoiser, schedule, threshold)
+    return projected(denoiser, schedule, threshold)

@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from ddpm_teach.checks import check_int
 
 
 def trailing(T: int, steps: int) -> list[int]:
-    """Even spacing from T: the times round(T · k / steps), k = steps…0, halves up (Lin et al. 2024, table 2).
-
-    Raises TypeError or ValueError unless `steps` is an int in 1…T, as the others do.
-    """
+    """Even spacing from T: the times round(T · k / steps), k = steps…0, halves up (Lin et al. 2024, table 2)."""
     check_int("steps", steps, 1, T)
     return [(2 * T * k + steps) // (2 * steps) for k in range(steps, -1, -1)]  # whole numbers round exactly
 
@@ -38,8 +34,8 @@ def ldm_uniform(T: int, steps: int) -> list[int]:
     """Latent diffusion's "uniform" list in our times: 50 of 1000 are 982, 962, …, 22, 2 and then 1. It never reaches 0.
 
     Its loop counts from 0 and adds 1, so that its [1, 21, …, 981] are our [2, 22, …, 982]; its last move ends at its
-    ᾱ[0], which is our ᾱ_1. Where `steps` doesn't divide T there are more moves than asked for. A ValueError where latent
-    diffusion raises an IndexError: for 599 of the 1000 numbers of steps at T = 1000.
+    ᾱ[0], which is our ᾱ_1. Where `steps` doesn't divide T there are more moves than asked for. A ValueError where its
+    own is an IndexError: for 599 of the 1000 numbers of steps at T = 1000.
     """
     return _from_ldm(T, steps, list(range(0, T, T // check_int("steps", steps, 1, T))))
 
@@ -61,12 +57,8 @@ def ldm_quad(T: int, steps: int) -> list[int]:
 def _from_ldm(T: int, steps: int, indices: list[int]) -> list[int]:
     times = [index + 2 for index in indices]  # it adds 1, and counts from 0 where we count from 1
     if times[-1] > T:
-        raise ValueError(
-            f"steps: latent diffusion's list of {steps} steps runs to time {times[-1]}, past T = {T}; use trailing"
-        )
+        raise ValueError(f"steps: latent diffusion's {steps} steps run to time {times[-1]}, past T = {T}; use trailing")
     return [*times[::-1], 1]
 
 
-SPACINGS: dict[str, Callable[[int, int], list[int]]] = {
-    spacing.__name__: spacing for spacing in (trailing, leading, quadratic)
-}
+SPACINGS = {spacing.__name__: spacing for spacing in (trailing, leading, quadratic)}

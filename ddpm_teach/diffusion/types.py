@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -18,10 +18,7 @@ from ddpm_teach.checks import Time
 
 
 class Estimate(NamedTuple):
-    """What a network says about x_t: the clean picture `x0` and the noise `eps`, both of x_t's shape.
-
-    The two always satisfy x_t = √ᾱ_t x0 + √(1 - ᾱ_t) eps.
-    """
+    """What a network says about x_t: clean picture and noise, of its shape, with x_t = √ᾱ_t x0 + √(1 - ᾱ_t) eps."""
 
     x0: Tensor
     eps: Tensor
@@ -36,10 +33,7 @@ class Gaussian(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A moment of a walk: the picture `x` (b, …) at time `t`.
-
-    `x0` and `eps` are the estimate, made at the time before, that led here; None in the first frame.
-    """
+    """A moment of a walk: the picture `x` at time `t`, and the estimate, made at the time before, that led here."""
 
     t: int
     x: Tensor
@@ -51,14 +45,9 @@ Net = Callable[..., Tensor]
 Denoiser = Callable[[Tensor, Time], Estimate]
 Step = Callable[[Tensor, int, int], Frame]
 
-Wrapper = TypeVar("Wrapper", bound=Callable[..., Tensor])
 
-
-def carrying(wrapper: Wrapper, net: Net) -> Wrapper:
-    """`wrapper`, with what `net` says of itself: the number of steps `T` and the `target` that it was trained for.
-
-    So a wrapped network is still refused by a schedule of another length, or by the wrong reader.
-    """
+def carrying(wrapper: Net, net: Net) -> Net:
+    """`wrapper`, saying as `net` does what `T` and `target` it was trained for: the wrong reader still refuses it."""
     for name in ("T", "target"):
         if hasattr(net, name):
             setattr(wrapper, name, getattr(net, name))

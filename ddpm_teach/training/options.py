@@ -81,7 +81,7 @@ class RunOptions:
     seed: int = _option(0, "of the weights and of every step's random numbers")
     save_every: int = _option(1000, "steps between two checkpoints")
     precision: str = _option("auto", "auto, float32 or bfloat16")
-    target: str = _option("eps", "what the network predicts: eps, x0, v or flow")
+    target: str | Target = _option("eps", "what the network predicts: eps, x0, v or flow")
     times: str = _option("uniform", "uniform, or stratified: from 1…T cut into as many parts as pictures")
     min_snr: float = _option(0.0, "weigh the loss by min-SNR with this γ, usually 5; 0: no weights")
     context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")
@@ -89,8 +89,6 @@ class RunOptions:
     def __post_init__(self) -> None:
         if isinstance(self.target, Target):
             object.__setattr__(self, "target", self.target.name)
-        if isinstance(self.data, Path):
-            object.__setattr__(self, "data", str(self.data))
         if not isinstance(self.data, str):
             raise TypeError(f"data: expected a name such as 'mnist', or the path of a folder, got {self.data!r}")
         for name in ("steps", "batch_size", "save_every"):

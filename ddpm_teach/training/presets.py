@@ -98,7 +98,13 @@ def of_folder(folder: Path, size: int) -> RunOptions:
 
 
 def build_net(options: RunOptions) -> nn.Module:
-    """The network of a run, on the CPU; its first weights follow from the seed."""
+    """The network of a run, on the CPU; its first weights follow from the seed.
+
+    Raises:
+        ValueError: for options that name no network.
+    """
+    if options.net is None:
+        raise ValueError("net: these options name no network; take a preset's, or pass your own to TrainState.create")
     rng = torch.default_generator
     before = rng.get_state()
     try:

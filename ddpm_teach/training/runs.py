@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from ddpm_teach import nets
 from ddpm_teach.data.folder import RUN
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.diffusion.sampling import sample
@@ -23,7 +25,7 @@ from ddpm_teach.show.pictures import save_png
 from ddpm_teach.storage import sweep, write_bytes
 from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_teach.training.distributed import ALONE, Processes
-from ddpm_teach.training.loop import TrainLog, check_training, train, validation_loss
+from ddpm_teach.training.loop import TrainLog, train, validation_loss
 from ddpm_teach.training.options import CHOSEN, FIXED, RunOptions, is_folder, option_name
 from ddpm_teach.training.presets import build_net, load_data
 from ddpm_teach.training.signals import signals_noted
@@ -44,7 +46,7 @@ def train_run(
 ) -> TrainState:
     """Trains with a progress bar and keeps in `folder`: last.pt and the checkpoint before it, previous.pt; best.pt,
     with the least loss on held-out pictures (best.json); losses.csv (step, mean loss, rate); a page of samples at
-    every checkpoint; and run.json, the options.
+    every checkpoint; and run.json, the options. Only a checkpoint that can't be written ends the run.
 
     Args:
         options: of a new run. With `minutes` the number of steps is what this machine does in that time, measured over
@@ -81,7 +83,6 @@ def train_run(
             if processes.rank == 0:
                 print(f"{checkpoint}: all of its {state.step} steps are done; --steps {2 * state.step} goes on")
             return state
-        check_training(state, images, processes)
     try:
         check_memory(options, device)
         if not saved:
@@ -117,14 +118,15 @@ def resumed_options(recorded: RunOptions, folder: Path, changes: Mapping[str, An
     Raises:
         ValueError: for a change of what resuming can't change; the same value again is no change.
     """
-    for name in FIXED:
-        if name not in changes or changes[name] == (was := getattr(recorded, name)):
+    for name in [name for name in FIXED if name in changes]:
+        was, now = getattr(recorded, name), changes[name]
+        if was == now or (name == "net" and was and now and nets.completed(was) == nets.completed(now)):
             continue
-        if name == "data" and is_folder(was) and is_folder(changes[name]):
+        if name == "data" and is_folder(was) and is_folder(now):
             continue  # a folder may have been moved: what is in it is compared
         raise ValueError(
             f"{_asked_by(name, was)}: the run in {folder} was made with {was},"
-            f" and --resume can't change that to {changes[name]}; leave it out, or begin another run with --out"
+            f" and --resume can't change that to {now}; leave it out, or begin another run with --out"
         )
     return replace(recorded, **changes)
 
@@ -176,6 +178,9 @@ def _to_the_end(
 ) -> TrainState:
     """Drains the stream: bar, log, checkpoints."""
     losses, least, options = [], _best_loss(folder), state.options
+    if processes.rank == 0:
+        with _told():
+            _cut_losses(folder / "losses.csv", state.step)
     bar = tqdm(total=options.steps, initial=state.step, unit="step", desc=folder.name, disable=processes.rank > 0)
     with bar, signals_noted() as stopped:
         for log in stream:
@@ -189,7 +194,8 @@ def _to_the_end(
                 if not math.isfinite(loss):
                     raise FloatingPointError(_diverged("the loss", log, folder / "last.pt"))
                 if processes.rank == 0:
-                    _append(folder / "losses.csv", (log.step, f"{loss:.6f}", f"{log.lr:.6g}"))
+                    with _told(), (folder / "losses.csv").open("a") as file:
+                        file.write(f"{log.step},{loss:.6f},{log.lr:.6g}\n")
                     pace = (bar.format_dict["rate"] or 0) * options.batch_size
                     bar.set_postfix_str(f"loss {loss:.4f}, {pace:.0f} images/s")
             if saving and processes.rank == 0:
@@ -208,18 +214,29 @@ def _to_the_end(
 
 def _save(state: TrainState, log: TrainLog, folder: Path, held_out: ImageSet, least: float) -> float:
     """Writes the checkpoint, the best one if it is that, and a page of samples; the least validation loss so far."""
-    loss = validation_loss(state.model, held_out)
+    loss = validation_loss(state.model, held_out, precision=state.options.precision)
     if not math.isfinite(loss):
         raise FloatingPointError(_diverged("the loss on held-out pictures", log, folder / "last.pt"))
     last = folder / "last.pt"
     if last.exists():
         write_bytes(folder / "previous.pt", last.read_bytes())  # good until the new one is whole
     save_checkpoint(last, state)
-    if loss < least:
-        save_checkpoint(folder / "best.pt", state)
-        write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": loss}).encode())
-    page_of_samples(state.model, folder / f"samples-{state.step:06}.png", n=4, seed=state.options.seed)
-    return min(loss, least)
+    with _told():
+        if loss < least:
+            save_checkpoint(folder / "best.pt", state)
+            write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": loss}).encode())
+            least = loss
+        page_of_samples(state.model, folder / f"samples-{state.step:06}.png", n=4, seed=state.options.seed)
+    return least
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What can't be written in the block is told, and the run goes on: only a checkpoint that fails may cost a step."""
+    try:
+        yield
+    except OSError as error:
+        tqdm.write(f"{error.filename or 'a file'}: can't be written ({error.strerror or error}); the run goes on")
 
 
 def _unwritable(error: OSError, folder: Path) -> str:
@@ -279,26 +296,22 @@ def _diverged(what: str, log: TrainLog, checkpoint: Path) -> str:
     )
 
 
-def _append(path: Path, row: tuple[int, str, str]) -> None:
-    """Adds a row to the log of losses; rows of steps that a resumed run does again are dropped first."""
-    lines = path.read_text().splitlines() if path.exists() else ["step,loss,lr"]
-    earlier = lines[:1] + [line for line in lines[1:] if (step := line.split(",")[0]).isdigit() and int(step) < row[0]]
-    text = ",".join(map(str, row)) + "\n"
-    if path.exists() and earlier == lines:  # the usual case: a long run doesn't write its log anew each time
-        with path.open("a") as file:
-            file.write(text)
-    else:
-        write_bytes(path, ("\n".join(earlier) + "\n" + text).encode())
+def _cut_losses(path: Path, step: int) -> None:
+    """Begins the log of losses, or drops from it what comes after `step`, which is done anew, and torn lines."""
+    rows = [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
+    whole = [row for row in rows if len(row) == 3 and row[0].isdigit() and row[2] and int(row[0]) <= step]
+    write_bytes(path, "".join(",".join(row) + "\n" for row in [["step", "loss", "lr"], *whole]).encode())
 
 
 def page_of_samples(model: Model, png: Path, n: int = 8, seed: int = 0) -> str:
-    """Draws a row of n for each class, or n rows of n, 20 steps each. Says which.
+    """Draws a row of n for each class, or n rows of n, in 20 steps; one line that says which.
 
     Raises:
         FloatingPointError: if the network makes numbers that aren't finite.
     """
     contexts = model.all_contexts(n)
     count, scale = (n * n, 1.0) if contexts is None else (len(contexts), 2.0)
-    save_png(sample(model, count, contexts, seed=seed, steps=20, guidance_scale=scale), png, columns=n)
+    steps = min(20, model.schedule.T)
+    save_png(sample(model, count, contexts, seed=seed, steps=steps, guidance_scale=scale), png, columns=n)
     rows = f"{n} rows of {n}" if contexts is None else f"a row of {n} for each of {', '.join(model.classes)}"
     return f"{png}: {rows}"

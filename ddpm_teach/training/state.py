@@ -100,9 +100,7 @@ class TrainState:
         options = replace(options, net=nets.describe(inside) if nets.is_known(inside) else None)
         inside.target = options.target
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
-        fused = next(net.parameters()).device.type in ("cpu", "cuda")
-        optimizer = torch.optim.Adam(net.parameters(), lr=options.lr, fused=fused)
-        return cls(net, schedule, options, optimizer, MovingAverage(inside), tuple(classes))
+        return cls(net, schedule, options, _adam(net, options.lr), MovingAverage(inside), tuple(classes))
 
     @property
     def target(self) -> Target:
@@ -143,6 +141,11 @@ class TrainState:
         """Moves all of the run to a device, in place; itself."""
         self.net.to(device)
         self.ema.module.to(device)
+        weights = self.optimizer.param_groups[0]["params"]
+        if any(old is not new for old, new in zip(weights, self.net.parameters(), strict=True)):
+            saved = self.optimizer.state_dict()  # on some devices torch makes new weights instead of moving these
+            self.optimizer = _adam(self.net, self.options.lr)
+            self.optimizer.load_state_dict(saved)
         for parameter, moments in self.optimizer.state.items():  # the fused kernel wants them in the parameter's layout
             for name, value in moments.items():
                 if value.shape == parameter.shape:
@@ -164,6 +167,11 @@ class TrainState:
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.to(self.device)
+
+
+def _adam(net: nn.Module, lr: float) -> torch.optim.Optimizer:
+    fused = next(net.parameters()).device.type in ("cpu", "cuda")
+    return torch.optim.Adam(net.parameters(), lr=lr, fused=fused)
 
 
 def _check_trainable(net: nn.Module, schedule: Schedule, options: RunOptions) -> None:

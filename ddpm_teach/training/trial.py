@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -13,26 +14,32 @@ import torch
 from ddpm_teach import nets
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.training.distributed import ALONE, Processes
-from ddpm_teach.training.loop import train
+from ddpm_teach.training.loop import TrainLog, train
 from ddpm_teach.training.options import RunOptions
 from ddpm_teach.training.presets import build_net
 from ddpm_teach.training.state import TrainState
 
-TRIED_ON_A_CPU = 1024  # the largest batch that is tried: one step of it takes seconds, and more bring nothing there
+TRIED_ON_A_CPU = 256  # the largest batch that is tried: a step of it takes seconds, and more bring nothing there
 
 
 def seconds_per_step(options: RunOptions, images: ImageSet, device: torch.device, processes: Processes) -> float:
     """What a step takes here, measured after a few steps of warming up."""
     warm = 5 if device.type == "cuda" else 2  # a GPU's fourth step is recorded, and replayed from then on
-    options = replace(options, steps=warm + 8)
-    trial = TrainState.create(build_net(options).to(device), options.noise_schedule(), options, images.classes)
-    stream = train(trial, images, processes)
+    stream = _trial(options, images, device, warm + 8, processes)
     *_, log = itertools.islice(stream, warm)
     log.loss.item()  # waits until the device is done
     began = time.monotonic()
     *_, log = stream
     log.loss.item()
     return (time.monotonic() - began) / 8
+
+
+def _trial(
+    options: RunOptions, images: ImageSet, device: torch.device, steps: int, processes: Processes
+) -> Iterator[TrainLog]:
+    options = replace(options, steps=steps)
+    state = TrainState.create(build_net(options).to(device), options.noise_schedule(), options, images.classes)
+    return train(state, images, processes)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -69,8 +76,10 @@ def check_memory(options: RunOptions, device: torch.device) -> None:
 
 
 def _fits(options: RunOptions, images: ImageSet, device: torch.device) -> bool:
+    steps = 5 if device.type == "cuda" else 1  # a GPU's fourth step is recorded, which takes more memory
     try:
-        seconds_per_step(options, images, device, ALONE)
+        for log in _trial(options, images, device, steps, ALONE):
+            log.loss.item()
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
