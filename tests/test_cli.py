@@ -1,5 +1,9 @@
-"""The command line as a user meets it: what it writes, and what it says when it can't."""
+"""The command line as a user meets it: what it writes, and what it says when it can't.
 
+The commands run in this process, since importing torch takes seconds.
+"""
+
+import io
 import json
 import os
 import signal
@@ -10,123 +14,402 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from ddpm_teach.cli import FIRST_LESSON, copy_lessons, main
+import ddpm_teach
+from ddpm_teach.cli import COMMANDS, main
+from ddpm_teach.cli import sample as sample_command
+from ddpm_teach.cli.lab import FIRST_LESSON, copy_lessons
+from ddpm_teach.cli.sample import draw
+from ddpm_teach.diffusion.sampling import Sampler
+from ddpm_teach.model import Model, load_model, save_weights
+from ddpm_teach.storage import course_path
+from ddpm_teach.training import presets, runs
+from ddpm_teach.training.options import RunOptions
 
-SMALL = ["train", "sprites", "--budget", "cpu-minutes", "--batch-size", "4"]  # the smallest network of the presets
-TINY = [*SMALL, "--steps", "4"]
+NET = {"name": "ContextUNet", "config": dict(channels=3, features=8, context_dim=5, size=16, T=1000)}
+FAST = ["--steps", "1", "--device", "cpu", "--precision", "float32"]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A new current folder, with files and folders that users confuse with others."""
+    monkeypatch.chdir(tmp_path)
+    for name, color in (("cats/a.png", "red"), ("cats/b.png", "pink"), ("dogs/a.png", "blue")):
+        (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), color).save(tmp_path / "album" / name)
+    (tmp_path / "afile").write_text("no folder")
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A preset, and a plan for folders, that take moments."""
+    options = RunOptions("sprites", net=NET, steps=4, batch_size=4, save_every=2, precision="float32")
+    monkeypatch.setitem(presets.PRESETS, "sprites", dict.fromkeys(presets.BUDGETS, options))
+    wide = presets._context_unet
+    monkeypatch.setattr(presets, "_context_unet", lambda channels, _, classes, size: wide(channels, 8, classes, size))
+    validate = runs.validation_loss
+    monkeypatch.setattr(runs, "validation_loss", lambda model, images: validate(model, images, 8))
+    monkeypatch.setattr(runs, "page_of_samples", lambda model, png, **options: f"{png}")
+    monkeypatch.setattr("ddpm_teach.cli.train.page_of_samples", lambda model, png: f"{png}")
+
+
+def refusal(capsys):
+    """The one sentence on stderr, after nothing on stdout."""
+    output = capsys.readouterr()
+    assert output.err.startswith("ddpm-teach: ") and len(output.err.strip().splitlines()) == 1, output.err
+    assert not output.out, "something was printed before the options were looked at"
+    return output.err
+
+
+# What is refused
+
+
+HUGE = "99999999999999999999"
+SAMPLE = {
+    "spritez": ["weights", "sprites, mnist, mnist32"],
+    "album": ["weights", "'album'"],
+    "afile": ["afile", "checksum"],
+    "album/cats/a.png": ["a.png", "checksum"],
+    "foreign.pt": ["foreign.pt", "another program"],
+    "cut.safetensors": ["cut.safetensors", "cut off"],
+    str(course_path("data/weights/sprites-classifier.safetensors")): ["Classifier"],
+    "sprites --context dog": ["--context", "'dog'", "hero, monster, food, potion, side hero"],
+    "mnist --context 3": ["--context", "leave"],
+    "sprites --n 0": ["--n", "1…"],
+    "sprites --n many": ["--n", "whole number", "'many'"],
+    "sprites --n 1000000000": ["--n", "10000"],
+    "sprites --n 5000": ["--n", "at most 2000"],
+    "sprites --n 1000 --steps 1000 --gif x.gif": ["--gif", "GB", "--n"],
+    "mnist --n 6000 --steps 1 --gif x.webp": [],
+    "sprites --steps 0": ["--steps", "≥ 1"],
+    "sprites --steps 1001": ["--steps", "1…1000"],
+    "sprites --sampler euler": ["--sampler", "ddim, ddpm, heun"],
+    "sprites --spacing even": ["--spacing", "trailing"],
+    "sprites --eta 2": ["--eta", "[0, 1]"],
+    "sprites --eta 0 --sampler heun": ["--eta", "heun", "leave"],
+    "sprites --eta 1 --sampler ddpm": ["--eta", "ddpm", "leave"],
+    "mnist --guidance 7": ["--guidance", "leave"],
+    "sprites --precision float8": ["--precision", "bfloat16"],
+    "sprites --png x": ["--png", ".png"],
+    "sprites --gif x.txt": ["--gif", ".gif or .webp", "x.txt"],
+    "sprites --png afile/x.png": ["--png", "afile", "choose"],
+    "sprites --gif /proc/nowhere/x.gif": ["--gif", "/proc", "choose"],
+    "sprites --png same.png --gif link.gif": ["--gif", "same file"],
+    "sprites --colour red": ["--colour"],
+}
+TRAIN = {
+    "": ["preset", "mnist32", "--images", "--resume"],
+    "sprite": ["'sprite'", "sprites, mnist, fashion_mnist, mnist32, cifar10"],
+    "sprites --images album": ["preset", "--images", "leave one out"],
+    "--images nowhere": ["--images", "nowhere"],
+    "--images afile": ["--images", "afile"],
+    "--images album --size -3": ["--size", "16"],
+    "--images album --size 1000000000": ["--size", "32"],
+    "--images album --budget gpu": ["--budget", "preset"],
+    "--images album --out album/cats": ["--out", "cats", "choose"],
+    "sprites --size 20": ["--size", "--images"],
+    "sprites --budget weeks": ["--budget", "cpu-minutes, cpu-hour, gpu"],
+    "sprites --steps 3 --minutes 1": ["--minutes", "--steps"],
+    "sprites --minutes -1": ["--minutes", "positive"],
+    "sprites --steps 0": ["--steps", "≥ 1"],
+    "sprites --batch-size -1": ["--batch-size", "≥ 1"],
+    "sprites --lr 0": ["--lr", "positive"],
+    "sprites --ema-decay 1.5": ["--ema-decay", "[0, 1]"],
+    "sprites --context-dropout 2": ["--context-dropout", "[0, 1]"],
+    "sprites --target score": ["--target", "eps, x0, v, flow"],
+    "sprites --times sometimes": ["--times", "uniform, stratified"],
+    "sprites --precision float8": ["--precision", "bfloat16"],
+    "sprites --out afile": ["--out", "afile", "choose"],
+    "sprites --out afile/run": ["--out", "afile", "choose"],
+    "sprites --out /proc/nowhere": ["--out", "/proc", "choose"],
+    "--resume": ["--out"],
+    "--resume --out album": ["--resume", "album", "preset"],
+}
+OTHERS = {
+    "paint": ["'paint'", "sample"],
+    "sample": ["WEIGHTS"],
+    "evaluate mnist --guidance 2": ["--guidance", "leave"],
+    "evaluate sprites --n 3": ["--n", "10…"],
+    "evaluate sprites --n 1000000000": ["--n", "1000000"],
+    "evaluate sprites --steps 5000": ["--steps", "1…1000"],
+    "evaluate album": ["weights", "'album'"],
+    "build 99_nothing.ipynb": ["99_nothing.ipynb"],
+    "build afile": ["afile", "notebook"],
+    "lab --folder afile": ["--folder", "afile"],
+}
+EVERYWHERE = {  # in each command that draws or trains
+    f"--seed {HUGE}": ["--seed", "2^63"],
+    "--seed -1": ["--seed", "0…"],
+    "--steps 1.5": ["--steps", "whole number"],
+    "--device meta": ["--device", "'meta'", "leave it out"],
+    "--device abacus": ["--device", "'abacus'", "leave it out"],
+    "--device cuda:99": ["--device", "'cuda:99'", "leave it out"],
+}
+INFINITE = ["train --lr", "train --minutes", "train --min-snr", "sample --eta", "sample --guidance", "evaluate --eta"]
+
+CASES = {f"sample {line}": words for line, words in SAMPLE.items() if words}
+CASES |= {f"train {line}": words for line, words in TRAIN.items()} | OTHERS
+CASES |= {
+    f"{command} sprites {line}": words
+    for line, words in EVERYWHERE.items()
+    for command in COMMANDS
+    if command in ("train", "sample", "evaluate")
+}
+CASES |= {
+    f"{line.replace(' ', ' sprites ')} {value}": [line.split()[1], "finite"]
+    for line in INFINITE
+    for value in ("inf", "nan", "1e999")
+}
+
+
+@pytest.mark.parametrize(("line", "words"), CASES.items(), ids=CASES)
+def test_bad_input_gets_one_sentence_and_leaves_nothing(line, words, home, capsys):
+    torch.save({"weight": torch.zeros(2)}, home / "foreign.pt")
+    whole = course_path("data/weights/sprites.safetensors").read_bytes()
+    (home / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    (home / "link.gif").symlink_to(home / "same.png")
+    before = sorted(home.rglob("*"))
+    assert main(line.split()) == 2
+    sentence = refusal(capsys)
+    assert all(word in sentence for word in words), sentence
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_launcher_gives_the_devices(monkeypatch, home, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "sprites", "--device", "cpu"]) == 2
+    assert "--device" in (sentence := refusal(capsys)) and "launcher" in sentence
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 6144000000000 bytes"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        MemoryError(),
+    ],
+)
+@pytest.mark.parametrize("command", ["sample sprites", "evaluate sprites", "train sprites"])
+def test_too_little_memory_is_told_with_a_way_out(error, command, tiny, home, monkeypatch, capsys):
+    def full(*args, **options):
+        raise error
+
+    monkeypatch.setattr(Sampler, "frames", full)
+    monkeypatch.setattr(runs, "train", full)  # and not the trial's
+    assert main([*command.split(), "--device", "cpu"]) == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    assert ("--batch-size 2 fits" if "train" in command else "smaller --n") in sentence
+
+
+@pytest.mark.parametrize("mistake", [lambda: [][0], lambda: int(""), lambda: torch.ones(2) + torch.ones(3)])
+def test_a_mistake_of_ours_keeps_its_traceback(mistake, home, monkeypatch):
+    monkeypatch.setattr(sample_command, "load_model", lambda *args: mistake())
+    with pytest.raises((IndexError, ValueError, RuntimeError)):
+        main(["sample", "sprites"])
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_the_system(home, monkeypatch, capsys):
+    def full(*args):
+        raise OSError(28, "No space left on device", "samples.png")
+
+    monkeypatch.setattr(sample_command, "save_png", full)
+    assert main(["sample", "mnist", "--n", "1", *FAST]) == 2
+    assert "samples.png: No space left" in capsys.readouterr().err
+
+
+# What is said
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_has_examples_and_every_terminal_can_show_it(command, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer := io.BytesIO(), "ascii"))
+    assert main([*command, "--help"]) == 0
+    text = buffer.getvalue().decode("ascii")
+    assert "examples:" in text and f"ddpm-teach {' '.join(command)}".strip() in text
+
+
+def test_the_help_of_train_has_the_plans_and_what_they_cost(capsys):
+    main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for budget, cost in presets.BUDGETS.items():
+        assert f"{budget}: {cost}" in text
+    for name, plans in presets.PRESETS.items():
+        for budget, options in plans.items():
+            assert f"{name} {budget} --steps {options.steps}" in text
+    assert f"(default: {RunOptions().lr:g})" in text
+
+
+def test_the_version_is_all_that_is_printed(home, capsys):
+    before = sorted(home.rglob("*"))
+    assert main(["--version"]) == 0
+    text = capsys.readouterr().out
+    assert ddpm_teach.__version__ in text and torch.__version__.split("+")[0] in text and text.count("\n") == 1
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_reader_who_has_left_gets_no_traceback(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "ddpm_teach", "sample", "mnist", "--n", "1", *FAST]
+    environment = os.environ | {"PYTHONPATH": str(Path(ddpm_teach.__file__).parents[1]), "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+    os.close(write)
+    assert run.returncode == 141 and "Traceback" not in run.stderr and "Broken" not in run.stderr, run.stderr
+
+
+# Sampling
 
 
 def test_sample_writes_the_pictures_and_the_film_it_says(tmp_path, capsys):
     png, gif = tmp_path / "heroes.png", tmp_path / "heroes.gif"
     command = ["sample", "sprites", "--context", "hero", "--n", "3", "--steps", "5"]
     assert main([*command, "--png", str(png), "--gif", str(gif)]) == 0
-    said = capsys.readouterr().out
-    assert str(png) in said and str(gif) in said and "3 of each: hero" in said
-    assert Image.open(png).size == (
-        4 * (3 * 17 + 1),
-        4 * (17 + 1),
-    )  # three sprites, a line around each, 4 times enlarged
+    text = capsys.readouterr().out
+    assert str(png) in text and str(gif) in text and "3 of each: hero" in text
+    # three sprites, a line around each, 4 times enlarged
+    assert Image.open(png).size == (4 * (3 * 17 + 1), 4 * (17 + 1))
     film = Image.open(gif)
     assert film.n_frames == 6  # five moves and where they started
     film.seek(5)
     assert film.info["duration"] == 2000  # the last frame is held
 
 
-def test_the_same_seed_gives_the_same_file(tmp_path):
-    for name in ("a.png", "b.png"):
-        main(["sample", "sprites", "--context", "food", "--n", "2", "--steps", "3", "--png", str(tmp_path / name)])
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+def test_weights_by_name_and_as_a_file_draw_the_same(home):
+    model = load_model("mnist")
+    save_weights("mine.safetensors", model)
+    for name, weights in (("a.png", "mnist"), ("b.png", "mine.safetensors"), ("c.png", "mnist")):
+        assert main(["sample", weights, "--n", "2", *FAST, "--png", name]) == 0
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes() == Path("c.png").read_bytes()
 
 
-def test_train_keeps_a_checkpoint_losses_and_pictures_and_resumes(tmp_path, capsys):
-    out = ["--out", str(tmp_path)]
-    assert main([*TINY, *out]) == 0
-    assert "with --steps 4 --batch-size" in capsys.readouterr().out
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "best.json",
-        "best.pt",
-        "last.pt",
-        "losses.csv",
-        "run.json",
-        "samples-000004.png",
-        "samples.png",
-    }
-    header, row = (tmp_path / "losses.csv").read_text().splitlines()
-    assert header == "step,loss,lr" and row.startswith("4,")
-
-    assert main([*TINY, *out]) == 2  # it would overwrite the run
-    assert "--resume" in capsys.readouterr().err
-    assert main([*TINY, *out, "--resume", "--steps", "6"]) == 0  # a later end
-    assert "6 of 6 steps" in capsys.readouterr().out
-    assert (
-        main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "2", "--png", str(tmp_path / "x.png")]) == 0
-    )
+def test_pictures_are_computed_in_parts_and_only_what_is_written_is_kept(monkeypatch):
+    monkeypatch.setattr(sample_command, "PART", 3)
+    model, sampler = load_model("mnist"), Sampler(steps=2, precision="float32")
+    (few,) = draw(model, sampler, None, 3, seed=4)
+    (many,) = draw(model, sampler, None, 8, seed=4)
+    assert many.shape == (8, 28, 28, 1) and many.dtype == np.uint8
+    assert np.array_equal(many[:3], few)
+    assert len({picture.tobytes() for picture in many}) == 8, "no part repeats another"
+    frames = draw(model, sampler, None, 8, seed=4, film=True)
+    assert len(frames) == 3 and np.array_equal(frames[-1], many)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_interrupted_keeps_what_it_trained(how, tmp_path):
-    command = [sys.executable, "-m", "ddpm_teach", *SMALL, "--out", str(tmp_path)]
-    run = subprocess.Popen(
-        command,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        # tests that run in the background inherit an ignored Ctrl-C; a person's terminal doesn't ignore it
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while not (tmp_path / "losses.csv").exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
-        run.send_signal(how)
-        assert run.wait(60) == 130
-    finally:
-        run.kill()
-    assert (
-        main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "1", "--png", str(tmp_path / "x.png")]) == 0
-    )
+def test_what_is_not_finite_is_told(home, capsys):
+    model = load_model("mnist")
+    model.net.requires_grad_(False)
+    next(model.net.parameters()).fill_(3e4)
+    for weight in model.net.parameters():
+        weight.mul_(1e4).clamp_(-6e4, 6e4)
+    save_weights("wild.safetensors", Model(model.net, model.schedule, model.target, model.classes))
+    if main(["sample", "wild.safetensors", "--n", "1", *FAST, "--steps", "2"]) == 2:
+        assert "finite" in capsys.readouterr().err and not Path("samples.png").exists()
+
+
+# Training
+
+
+def train(*options):
+    return main(["train", *options, "--device", "cpu"])
+
+
+def test_train_keeps_a_checkpoint_and_losses_and_resumes(tiny, home, capsys):
+    assert train("sprites", "--steps", "2") == 0
+    assert "with --steps 2 --batch-size 4" in capsys.readouterr().out
+    names = {path.name for path in Path("runs/sprites").iterdir()}
+    assert names >= {"best.json", "best.pt", "last.pt", "losses.csv", "run.json"}
+    assert Path("runs/sprites/losses.csv").read_text().splitlines()[1].startswith("2,")
+
+    assert train("sprites") == 2  # it would overwrite the run
+    assert "--resume" in refusal(capsys)
+    assert train("sprites", "--resume") == 0
+    assert "2 steps are done" in capsys.readouterr().out
+    assert train("sprites", "--resume", "--steps", "3") == 0
+    assert "3 of 3 steps" in capsys.readouterr().out
+    assert train("--resume", "--out", "runs/sprites", "--steps", "4", "--batch-size", "2") == 0
+    assert "4 of 4 steps" in capsys.readouterr().out
+    record = json.loads(Path("runs/sprites/run.json").read_text())
+    assert record["steps"] == 4 and record["batch_size"] == 2 and record["data"] == "sprites"
+    assert main(["sample", "runs/sprites/last.pt", "--n", "1", *FAST]) == 0
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("options", "words"),
     [
-        (["train", "sprite"], ["'sprite'", "sprites, mnist, fashion_mnist, mnist32, cifar10"]),
-        (["sample", "spritez"], ["'spritez'", "sprites"]),
-        (["sample", "sprites", "--context", "dog"], ["'dog'", "hero, monster, food, potion, side hero"]),
-        (["sample", "sprites", "--steps", "0"], ["steps", "1…1000"]),
-        (["sample", "sprites", "--gif", "x.txt"], ["--gif", ".gif or .webp", "x.txt"]),
-        (["sample", "sprites", "--png", "x"], ["--png", ".png"]),
-        (["sample", "sprites", "--n", "0"], ["--n", "positive"]),
-        (["sample", "sprites", "--eta", "2"], ["eta", "[0, 1]"]),
-        (["sample", "sprites", "--device", "abacus"], ["'abacus'", "--device"]),
-        (["train", "sprites", "--minutes", "-1"], ["--minutes", "positive"]),
-        (["train"], ["preset", "mnist32", "--images"]),
-        (["train", "sprites", "--images", "."], ["preset", "--images"]),
-        (["train", "--images", "nowhere"], ["nowhere", "no folder"]),
-        (["train", "--images", ".", "--size", "-3"], ["--size", "positive"]),
-        (["train", "sprites", "--size", "20"], ["--size", "--images"]),
-        (["train", "sprites", "--budget", "weeks"], ["'weeks'", "cpu-minutes, cpu-hour, gpu"]),
-        (["train", "sprites", "--steps", "3", "--minutes", "1"], ["--minutes", "--steps"]),
-        (["train", "sprites", "--target", "score"], ["target", "'score'", "eps, x0, v"]),
-        (["train", "sprites", "--times", "sometimes"], ["times", "'sometimes'", "uniform, stratified"]),
-        (["train", "sprites", "--precision", "float8"], ["precision", "float8", "bfloat16"]),
-        (["build", "99_nothing.ipynb"], ["99_nothing.ipynb"]),
+        (["sprites", "--seed", "7"], ["--seed"]),
+        (["sprites", "--target", "x0"], ["--target"]),
+        (["sprites", "--budget", "gpu"], ["--budget", "gpu"]),
+        (["mnist", "--out", "runs/sprites"], ["preset"]),
+        (["--images", "album", "--out", "runs/sprites"], ["preset or --images"]),
+        (["sprites", "--steps", "1"], ["--steps", "2"]),
     ],
 )
-def test_bad_input_gets_one_sentence_and_leaves_nothing(command, words, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(command) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("ddpm-teach: ") and len(error.strip().splitlines()) == 1
-    assert all(word in error for word in words), error
-    assert not list(tmp_path.iterdir())
+def test_what_resuming_cannot_change_is_refused_by_name(options, words, tiny, home, capsys):
+    train("sprites", "--steps", "2", "--budget", "cpu-hour")
+    record, _ = Path("runs/sprites/run.json").read_bytes(), capsys.readouterr()
+    assert train(*options, "--resume") == 2
+    sentence = refusal(capsys)
+    assert all(word in sentence for word in words), sentence
+    assert Path("runs/sprites/run.json").read_bytes() == record
+
+
+def test_what_is_planned_follows_from_the_options_and_not_from_the_way_they_are_said(tiny, home, monkeypatch):
+    plans = []
+    monkeypatch.setattr("ddpm_teach.cli.train.train_run", lambda options, *_, **__: plans.append(options) or 1 / 0)
+    lines = ["sprites --budget cpu-hour", "sprites --budget cpu-hour --steps 4 --seed 0 --batch-size 4", "sprites"]
+    lines += ["--images album", "--images ./album --size 32", f"--images {home / 'album'} --steps 12000"]
+    for line in lines:
+        with pytest.raises(ZeroDivisionError):
+            train(*line.split())
+    assert plans[0] == plans[1] == plans[2] and plans[3] == plans[4] == plans[5] != plans[0]
+
+
+def test_a_run_among_the_pictures_is_no_class(tiny, home, monkeypatch, capsys):
+    monkeypatch.chdir(home / "album")
+    options = ["--images", ".", "--size", "16", "--batch-size", "2"]
+    assert train(*options, "--steps", "1") == 0
+    assert "3 pictures: cats 2, dogs 1" in capsys.readouterr().out
+    assert train(*options[:2], "--steps", "2", "--resume") == 0  # the size is in the record
+    assert "2 of 2 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_that_is_interrupted_keeps_what_it_trained(number, times, tiny, home, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "save_checkpoint", lambda *args, saving=runs.save_checkpoint: saving(*args))
+    steps = runs.train
+
+    def pressed(state, images, processes):
+        for log in steps(state, images, processes):
+            if log.step == 3:
+                for _ in range(times):
+                    signal.raise_signal(number)
+            yield log
+
+    # Tests in the background inherit an ignored Ctrl-C, and a second SIGTERM would end them.
+    before = [signal.signal(one, signal.default_int_handler) for one in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(runs, "train", pressed)
+    try:
+        assert train("sprites", "--steps", "99") == 130
+    finally:
+        for one, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(one, handler)
+    assert capsys.readouterr().err.rstrip().endswith("ddpm-teach: interrupted")
+    saved = runs.load_checkpoint("runs/sprites/last.pt")
+    assert saved.step == (3 if times == 1 else 2), "once: the step at hand is saved; twice: it stops at once"
+
+
+# The course
 
 
 def test_lessons_are_copied_and_never_overwritten(tmp_path):
-    copied, kept = copy_lessons(tmp_path / "mine")
-    assert copied >= 1 and kept == 0
+    copied, left = copy_lessons(tmp_path / "mine")
+    assert copied >= 1 and left == 0
     lesson = tmp_path / "mine" / FIRST_LESSON
     lesson.write_text("my own work")
     assert copy_lessons(tmp_path / "mine") == (0, copied)

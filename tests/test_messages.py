@@ -80,8 +80,8 @@ CASES = {
         ["name: ", "'svhn'", "sprites", "mnist", "fashion_mnist", "cifar10"],
     ),
     "split": (lambda: m.load("sprites", "val"), ValueError, ["split: ", "'val'", "train", "test"]),
-    "weights": (lambda: m.load_model("faces"), ValueError, ["name: ", "'faces'", "sprites"]),
-    "class": (lambda: model().context("hero", "food"), ValueError, ["class: ", "'food'", "hero, monster"]),
+    "weights": (lambda: m.load_model("faces"), ValueError, ["weights: ", "'faces'", "sprites"]),
+    "class": (lambda: model().context("hero", "elf"), ValueError, ["class: ", "'elf'", "hero, monster"]),
     "net": (lambda: nets.from_config({"name": "VGG", "config": {}}), ValueError, ["name: ", "'VGG'", "ContextUNet"]),
     "variance": (
         lambda: m.ddpm_step(nobody, S, "small"),
@@ -184,7 +184,7 @@ CASES = {
         ["contexts: ", "'hero'", "model.context('hero')"],
     ),
     "sample contexts of a free network": (
-        lambda: m.sample(Model(LayerNormUNet((1, 12, 12), T=20), S), 2, torch.zeros(2, 5)),
+        lambda: m.sample(Model(LayerNormUNet((1, 12, 12), T=20), S), 2, torch.zeros(2, 5), steps=2),
         ValueError,
         ["contexts: ", "none", "leave them out"],
     ),

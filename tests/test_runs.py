@@ -3,58 +3,70 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from ddpm_teach import files, nets, runs, training
-from ddpm_teach.cli import main
-from ddpm_teach.data import load
-from ddpm_teach.denoise import from_x0
-from ddpm_teach.presets import BUDGETS, PRESETS, Preset
-from ddpm_teach.runs import train_preset
-from ddpm_teach.training import load_checkpoint, validation_loss
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    """A preset that takes moments."""
-    monkeypatch.setattr(runs, "LOG_EVERY", 2)
-
+import ddpm_teach as dt
+from ddpm_teach import nets, storage
+from ddpm_teach.training import runs
+from ddpm_teach.training.presets import load_data
+from ddpm_teach.training.runs import train_run
+from tests.small_runs import assert_same, snapshot
 
 NET = {"name": "ContextUNet", "config": dict(channels=3, features=8, context_dim=5, size=16, T=1000)}
-TINY = Preset("sprites", NET, steps=6, batch_size=4, save_every=2, precision="float32")
+PAGE = runs.page_of_samples
+TINY = dt.RunOptions("sprites", net=NET, steps=6, batch_size=4, save_every=2, precision="float32")
 
 
-def go(folder, resume=False, preset=TINY, **given):
-    return train_preset(preset, folder, device=torch.device("cpu"), given=given, resume=resume)
+@functools.cache
+def some_sprites():
+    """A few of the sprites: to train on, and held out."""
+    return tuple(part.subset(torch.arange(n)) for part, n in zip(load_data(TINY), (400, 20), strict=True))
 
 
-def test_the_last_the_one_before_and_the_best_are_kept(tiny, tmp_path):
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """A log of every other step, few pictures, and pages that cost nothing; the real page is in a test of its own."""
+    monkeypatch.setattr(runs, "LOG_EVERY", 2)
+    monkeypatch.setattr(runs, "page_of_samples", lambda model, png, **options: storage.write_bytes(png, b"a page"))
+    few = lambda options, **how: some_sprites() if options.data == "sprites" else load_data(options, **how)  # noqa: E731
+    monkeypatch.setattr(runs, "load_data", few)
+
+
+def go(folder, resume=False, options=TINY, **changes):
+    """A run, with changes that are asked for by name, as on the command line."""
+    options = replace(options, **changes) if not resume else options
+    return train_run(options, folder, device=torch.device("cpu"), changes=changes, resume=resume)
+
+
+def test_the_last_the_one_before_and_the_best_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "page_of_samples", PAGE)
     state = go(tmp_path)
-    steps = {name: load_checkpoint(tmp_path / f"{name}.pt").step for name in ("last", "previous")}
+    steps = {name: dt.load_checkpoint(tmp_path / f"{name}.pt").step for name in ("last", "previous")}
     assert steps == {"last": 6, "previous": 4} and state.step == 6
-    best, again = json.loads((tmp_path / "best.json").read_text()), load_checkpoint(tmp_path / "best.pt")
+    best, again = json.loads((tmp_path / "best.json").read_text()), dt.load_checkpoint(tmp_path / "best.pt")
     assert again.step == best["step"]
-    found = validation_loss(again.ema.module, again.schedule, load("sprites", "test"))
-    assert found == pytest.approx(best["loss"], rel=1e-6)
+    assert dt.validation_loss(again.model, some_sprites()[1], precision="float32") == pytest.approx(
+        best["loss"], rel=1e-6
+    )
     names = {"best.json", "best.pt", "last.pt", "losses.csv", "previous.pt", "run.json"}
     pages = {f"samples-{step:06}.png" for step in (2, 4, 6)}
     assert {path.name for path in tmp_path.iterdir()} == names | pages
     assert Image.open(tmp_path / "samples-000006.png").size == (4 * (4 * 17 + 1), 4 * (5 * 17 + 1))
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_goes_on_exactly(tiny, tmp_path, capsys):
+def test_a_damaged_checkpoint_is_told_and_the_one_before_goes_on_exactly(tmp_path, capsys):
     whole = go(tmp_path / "whole")
     go(tmp_path / "hurt")
     path = tmp_path / "hurt" / "last.pt"
@@ -63,21 +75,18 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_goes_on_exactly(tiny, t
     path.write_bytes(data)
     state = go(tmp_path / "hurt", resume=True)
     assert "damaged" in capsys.readouterr().out
-    assert state.step == 6
     assert (tmp_path / "hurt" / "damaged.pt").read_bytes() == data  # and it didn't become previous.pt on the way
-    for name, value in whole.net.state_dict().items():
-        assert torch.equal(state.net.state_dict()[name], value), name
+    assert_same(snapshot(state), snapshot(whole))
 
 
-def test_two_damaged_checkpoints_are_refused(tiny, tmp_path):
-    go(tmp_path)
+def test_two_damaged_checkpoints_are_refused(tmp_path):
     for name in ("last.pt", "previous.pt"):
         (tmp_path / name).write_bytes(b"not a checkpoint")
-    with pytest.raises(ValueError, match=r"previous\.pt: not a whole ddpm-teach checkpoint"):
+    with pytest.raises(ValueError, match=r"previous\.pt: not a ddpm-teach checkpoint"):
         go(tmp_path, resume=True)
 
 
-def test_a_damaged_checkpoint_never_takes_the_good_ones_place(tiny, tmp_path, monkeypatch):
+def test_a_damaged_checkpoint_never_takes_the_good_ones_place(tmp_path, monkeypatch):
     """The process dies in the first save after falling back, before the new checkpoint is whole."""
     go(tmp_path)
     (tmp_path / "last.pt").write_bytes(b"half")
@@ -85,30 +94,30 @@ def test_a_damaged_checkpoint_never_takes_the_good_ones_place(tiny, tmp_path, mo
     def die(path, state):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "save_checkpoint", die)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(runs, "save_checkpoint", die)
         go(tmp_path, resume=True)
-    monkeypatch.undo()
-    assert load_checkpoint(tmp_path / "previous.pt").step == 4
+    assert dt.load_checkpoint(tmp_path / "previous.pt").step == 4
     assert go(tmp_path, resume=True).step == 6
 
 
-def test_damaged_notes_beside_the_checkpoints(tiny, tmp_path):
+def test_damaged_notes_beside_the_checkpoints_cost_nothing(tmp_path):
+    """The checkpoint says all; the notes are for people."""
     go(tmp_path, steps=2)
-    (tmp_path / "best.json").write_text("{")
+    for name in ("best.json", "run.json", "losses.csv"):
+        (tmp_path / name).write_text("{\n2,0.5")
     assert go(tmp_path, resume=True, steps=4).step == 4
     assert json.loads((tmp_path / "best.json").read_text())["step"] == 4
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(ValueError, match=r"run\.json: isn't readable .* remove it"):
-        go(tmp_path, resume=True)
+    assert json.loads((tmp_path / "run.json").read_text())["steps"] == 4
+    assert [row.split(",")[0] for row in (tmp_path / "losses.csv").read_text().split()] == ["step", "4"]
 
 
-def test_resuming_an_empty_folder_starts_at_step_zero(tiny, tmp_path, capsys):
+def test_resuming_an_empty_folder_starts_at_step_zero(tmp_path, capsys):
     assert go(tmp_path, resume=True).step == 6
     assert "starting at step 0" in capsys.readouterr().out
 
 
-def test_a_loss_that_is_no_number_stops_with_a_sentence_and_good_files(tiny, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_stops_with_a_sentence_and_good_files(tmp_path):
     """A rate of 1e30 throws the weights away in one step."""
     with pytest.raises(FloatingPointError) as error:
         go(tmp_path / "wild", lr=1e30, steps=50)
@@ -117,81 +126,64 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence_and_good_files(tiny, tmp
     assert not list((tmp_path / "wild").glob("*.pt"))
 
     go(tmp_path / "good", steps=2)
-    monkeypatch.setitem(training.TARGETS, "eps", lambda schedule, x0, eps, t: eps * float("nan"))
     with pytest.raises(FloatingPointError, match=r"last\.pt holds the last good state"):
-        go(tmp_path / "good", steps=6, resume=True)
-    assert load_checkpoint(tmp_path / "good" / "last.pt").step == 2
+        go(tmp_path / "good", steps=50, lr=1e30, resume=True)
+    assert dt.load_checkpoint(tmp_path / "good" / "last.pt").step == 2
 
 
-def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tiny, tmp_path, monkeypatch):
-    """An option that was given once and forgotten on resuming would make another run: the weights would differ."""
-    chosen = dict(batch_size=3, lr=0.003, min_snr=2.0, times="stratified")
-    whole = go(tmp_path / "whole", **chosen)
-
-    def interrupt(state, *args, **options):
-        if state.step == 4:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(runs, "page_of_samples", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        go(tmp_path / "cut", **chosen)
-    monkeypatch.undo()
-    resumed = go(tmp_path / "cut", resume=True)
-    assert resumed.step == 6
-    for name, value in whole.net.state_dict().items():
-        assert torch.equal(resumed.net.state_dict()[name], value), name
-    for name, default in {"min_snr": 0.0, "times": "uniform"}.items():  # each has an effect
-        other = go(tmp_path / name, **chosen | {name: default})
-        assert not torch.equal(other.net.stem.first[0].weight, whole.net.stem.first[0].weight)
+@pytest.mark.parametrize("where", ["validation", "page"])
+def test_what_is_not_finite_is_noticed_though_the_training_loss_is(tmp_path, monkeypatch, where):
+    """One step at a huge rate: its own loss was taken before it. Nothing is saved then, and no grey page is drawn."""
+    if where == "validation":
+        with pytest.raises(FloatingPointError, match="held-out pictures .* nothing was saved yet"):
+            go(tmp_path, lr=1e25, steps=1)
+        assert not list(tmp_path.glob("*.pt")) and not list(tmp_path.glob("*.png"))
+        return
+    state = go(tmp_path, steps=1)
+    next(state.ema.module.parameters()).data.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="finite"):
+        PAGE(state.model, tmp_path / "page.png")
+    assert not (tmp_path / "page.png").exists()
 
 
-def test_a_run_keeps_what_it_predicts_and_is_sampled_by_it(tiny, tmp_path, monkeypatch):
-    """Read as noise, a network that was asked for the picture would draw noise."""
-    go(tmp_path, target="x0", steps=2)
-    assert go(tmp_path, resume=True, steps=4).target == "x0"
-    seen = []
-    monkeypatch.setattr("ddpm_teach.samplers.READERS", {"x0": lambda *args: seen.append("x0") or from_x0(*args)})
-    assert (
-        main(["sample", str(tmp_path / "last.pt"), "--n", "1", "--steps", "2", "--png", str(tmp_path / "x.png")]) == 0
-    )
-    assert seen == ["x0"]
-    with pytest.raises(ValueError, match=r"target: the run predicts 'x0', got 'v'; begin a new run"):
-        go(tmp_path, resume=True, target="v", steps=6)
-
-
-def test_other_pictures_than_the_runs_own_are_refused(tiny, tmp_path, monkeypatch):
+def test_other_pictures_than_the_runs_own_are_refused(tmp_path, monkeypatch):
     go(tmp_path, steps=2)
-    load_it = Preset.load
-    monkeypatch.setattr(Preset, "load", lambda self: tuple(part.subset(torch.arange(100)) for part in load_it(self)))
-    with pytest.raises(ValueError, match="images: the run began on other pictures or labels than these"):
+    fewer = tuple(part.subset(torch.arange(20)) for part in some_sprites())
+    monkeypatch.setattr(runs, "load_data", lambda options, **how: fewer)
+    with pytest.raises(ValueError, match="^images: the run began on other pictures or labels than these"):
         go(tmp_path, resume=True, steps=4)
-    assert load_checkpoint(tmp_path / "last.pt").step == 2
+    assert dt.load_checkpoint(tmp_path / "last.pt").step == 2
+    assert json.loads((tmp_path / "run.json").read_text())["steps"] == 2
 
 
-@pytest.mark.parametrize("writes", range(9))
-def test_a_full_disk_is_told_and_what_was_there_stays(tiny, tmp_path, monkeypatch, writes):
-    """The disk is full after so many files: run.json, losses.csv, last.pt, best.pt, best.json, samples, losses, …"""
-    real, count = os.fsync, []
+# --- the disk -------------------------------------------------------------------------------------------------------
 
-    def full(handle):
-        count.append(handle)
-        if len(count) > writes:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(handle)
 
-    monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left on device") as error:
-        go(tmp_path)
-    assert "make room, then --resume" in str(error.value)
-    assert ("holds step 2" if writes > 2 else "no checkpoint was there before") in str(error.value)
+COSTLY = {"last.pt": "no checkpoint was there", "previous.pt": "holds step 2", "run.json": "no checkpoint was there"}
+
+
+@pytest.mark.parametrize("spoiled", ["losses.csv", "best.pt", "best.json", "samples-", *COSTLY])
+def test_only_a_checkpoint_that_can_t_be_written_ends_a_run(tmp_path, monkeypatch, capsys, spoiled):
+    """Whatever else fails is told, and costs no step. Each sentence names the file."""
+    real = os.replace
+
+    def full(source, target):
+        if os.path.basename(target).startswith(spoiled):
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.os, "replace", full)
+        if spoiled in COSTLY:
+            with pytest.raises(OSError, match=rf"{spoiled}: can't be written .* make room, then --resume") as error:
+                go(tmp_path)
+            assert COSTLY[spoiled] in str(error.value)
+        else:
+            assert go(tmp_path).step == 6
+            said = capsys.readouterr()
+            assert spoiled in said.out + said.err and "the run goes on" in said.out + said.err
     assert not list(tmp_path.glob(".*.part"))
-    monkeypatch.undo()
-    if writes > 2:
-        assert load_checkpoint(tmp_path / "last.pt").step == 2
-    if writes > 1:
-        assert (tmp_path / "losses.csv").read_text().startswith("step,loss,lr\n2,")
-    if writes in (1, 8):
-        assert go(tmp_path, resume=True).step == 6
+    assert go(tmp_path, resume=True).step == 6
 
 
 def test_a_real_limit_on_the_size_of_files_ends_in_the_same_sentence(tmp_path):
@@ -217,94 +209,45 @@ class Narrow(nets.ContextUNet):
         return super().forward(x, t, c)
 
 
-def test_a_batch_that_does_not_fit_is_told_with_one_that_does(tiny, tmp_path, monkeypatch):
+def test_a_batch_that_does_not_fit_is_told_with_one_that_does(tmp_path, monkeypatch):
     monkeypatch.setitem(nets.NETS, "Narrow", Narrow)
-    preset = replace(TINY, net=NET | {"name": "Narrow"}, batch_size=32)
+    options = replace(TINY, net=NET | {"name": "Narrow"}, batch_size=32)
     with pytest.raises(MemoryError) as error:
-        go(tmp_path, preset=preset)
+        go(tmp_path, options=options)
     assert "--batch-size: a step of 32 pictures doesn't fit" in str(error.value)
     assert "--batch-size 4 fits" in str(error.value)
-    assert go(tmp_path, preset=preset, batch_size=4, resume=True).step == 6
+    assert train_run(replace(options, batch_size=4), tmp_path, device=torch.device("cpu"), resume=True).step == 6
 
 
-def test_kill_9_in_the_middle_loses_nothing_that_was_saved(tmp_path, monkeypatch):
+KILLED = """
+import os, signal, sys, torch
+from pathlib import Path
+from ddpm_teach import storage
+from tests import test_runs
+real = os.replace
+def replace(source, target):
+    if Path(target).name == "last.pt" and Path(target).with_name("previous.pt").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(source, target)
+storage.os.replace = replace
+test_runs.runs.load_data = lambda options, **how: test_runs.some_sprites()
+test_runs.train_run(test_runs.TINY, Path(sys.argv[1]), device=torch.device("cpu"))
+"""
+
+
+def test_kill_9_in_the_middle_of_saving_loses_nothing_that_was_saved(tmp_path):
     """The process has no time for a last word; what it wrote before goes on to the same run, bit for bit."""
-    options = ["sprites", "--budget", "cpu-minutes", "--steps", "12", "--batch-size", "2"]
-    options += ["--save-every", "4", "--precision", "float32"]
-    folder = tmp_path / "killed"
-    run = subprocess.Popen(
-        [sys.executable, "-m", "ddpm_teach", "train", *options, "--out", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 200
-    while not (folder / "previous.pt").exists() and time.monotonic() < deadline and run.poll() is None:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
-    assert run.wait() == -signal.SIGKILL
-    (folder / ".last.pt.abc.part").write_bytes(b"half a checkpoint")
-    assert load_checkpoint(folder / "last.pt").step in (4, 8)
-    monkeypatch.setattr(runs, "page_of_samples", lambda *args, **options: "")  # has no part in this
-    main(["train", *options, "--out", str(folder), "--resume"])
+    folder, root = tmp_path / "killed", Path(__file__).parents[1]
+    run = subprocess.run([sys.executable, "-c", KILLED, str(folder)], cwd=root, capture_output=True)
+    assert run.returncode == -signal.SIGKILL
+    assert dt.load_checkpoint(folder / "last.pt").step == 2 and len(list(folder.glob(".*.part"))) == 1
+    assert_same(snapshot(go(folder, resume=True)), snapshot(go(tmp_path / "whole")))
     assert not list(folder.glob(".*.part"))
-    main(["train", *options, "--out", str(tmp_path / "whole")])
-    one, other = (load_checkpoint(path / "last.pt") for path in (folder, tmp_path / "whole"))
-    assert one.step == other.step == 12
-    for part in ("net", "ema"):
-        weights = getattr(other, part).state_dict()
-        for name, value in getattr(one, part).state_dict().items():
-            assert torch.equal(value, weights[name]), (part, name)
-    assert one.optimizer.param_groups[0]["lr"] == other.optimizer.param_groups[0]["lr"]
-
-
-@pytest.mark.parametrize("budget", BUDGETS)
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_builds_a_network_for_its_pictures(name, budget):
-    preset = PRESETS[name][budget]
-    with torch.device("meta"):
-        net = nets.build(preset.net)
-    channels, side = (3, preset.size or 32) if name == "cifar10" else (1, preset.size or 28)
-    if name == "sprites":
-        channels, side = 3, 16
-    assert net.image_shape == (channels, side, side)
-    assert net.config.get("context_dim") in (None, 5 if name == "sprites" else 10)
-    assert net.T == 1000
-
-
-def test_the_attention_network_for_cpus_is_small():
-    with torch.device("meta"):
-        net = nets.build(PRESETS["mnist32"]["cpu-hour"].net)
-    assert sum(weight.numel() for weight in net.parameters()) <= 1_500_000
-
-
-def test_a_preset_builds_the_same_weights_from_its_seed_and_leaves_the_global_generator_alone(untouched):
-    with untouched():
-        one, same, other = (replace(TINY, seed=seed).build().state_dict() for seed in (1, 1, 2))
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not torch.equal(one["stem.first.0.weight"], other["stem.first.0.weight"])
-
-
-def test_a_folder_of_your_own_pictures_is_trained_and_sampled(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    for kind in ("cats", "dogs"):
-        (tmp_path / "album" / kind).mkdir(parents=True)
-        for i in range(12):
-            picture = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-            Image.fromarray(picture).save(tmp_path / "album" / kind / f"{i}.png")
-    options = ["--size", "16", "--steps", "2", "--batch-size", "4"]
-    assert main(["train", "--images", "album", *options]) == 0
-    assert "a row of 8 for each of cats, dogs" in capsys.readouterr().out
-    state = load_checkpoint("runs/album/last.pt")
-    assert state.classes == ("cats", "dogs") and state.net.image_shape == (3, 16, 16)
-    sampling = ["--context", "dogs", "--n", "2", "--steps", "2", "--png", "dogs.png"]
-    assert main(["sample", "runs/album/last.pt", *sampling]) == 0
-    assert Image.open("dogs.png").size[0] > 2 * 16
 
 
 def test_held_out_pictures_are_not_trained_on(tmp_path):
     for i in range(40):
         Image.new("RGB", (8, 8), (6 * i, 0, 0)).save(tmp_path / f"{i}.png")
-    train, held_out = Preset(tmp_path, NET, size=8).load()
+    train, held_out = load_data(dt.RunOptions(str(tmp_path), 8, NET))
     seen = [set(part.images[:, 0, 0, 0].tolist()) for part in (train, held_out)]
     assert len(train) == 38 and len(held_out) == 2 and not seen[0] & seen[1]

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddpm_teach import files
-from ddpm_teach.files import read_tensors, write_bytes, write_tensors
+from ddpm_teach import storage
+from ddpm_teach.diffusion.schedule import linear
+from ddpm_teach.model import Model, load_model, load_weights, save_weights
 from ddpm_teach.nets import ContextUNet
-from ddpm_teach.schedule import linear
-from ddpm_teach.training import TrainState, load_checkpoint, save_checkpoint
-from ddpm_teach.weights import load_weights, save_weights
+from ddpm_teach.storage import read_tensors, write_bytes, write_tensors
+from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.small_runs import new_run
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_the_checksum_in_the_file_is_what_the_documentation_says(tmp_path, tenso
 
 def assert_refused(path: Path, data: bytes, kind: str = "weights") -> None:
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="not a whole ddpm-teach"):
+    with pytest.raises(ValueError, match="not a (whole )?ddpm-teach"):
         read_tensors(path, kind)
 
 
@@ -141,7 +142,7 @@ class Bomb:
         return os.mkdir, (str(self.marker),)
 
 
-@pytest.mark.parametrize("read", [lambda p: read_tensors(p, "weights"), load_weights, load_checkpoint])
+@pytest.mark.parametrize("read", [lambda p: read_tensors(p, "weights"), load_weights, load_checkpoint, load_model])
 @pytest.mark.parametrize("how", ["pickle", "torch.save", "torch.save, old"])
 def test_a_pickle_is_never_executed(tmp_path, read, how):
     marker, path = tmp_path / "executed", tmp_path / "bad"
@@ -149,7 +150,7 @@ def test_a_pickle_is_never_executed(tmp_path, read, how):
         path.write_bytes(pickle.dumps(Bomb(marker)))
     else:
         torch.save({"state_dict": Bomb(marker)}, path, _use_new_zipfile_serialization=how == "torch.save")
-    with pytest.raises(ValueError, match="not a whole"):
+    with pytest.raises(ValueError, match="not a ddpm-teach .*another program"):
         read(path)
     assert not marker.exists()
     with path.open("rb") as file:  # the bomb is live: the standard way of loading it sets it off
@@ -167,7 +168,7 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, 
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, broken, fail)
+        patch.setattr(storage.os, broken, fail)
         with pytest.raises(type(error)):
             write_bytes(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
@@ -180,7 +181,7 @@ def test_the_file_is_synced_before_it_gets_its_name(tmp_path, monkeypatch):
     done = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
-        monkeypatch.setattr(files.os, name, lambda *args, real=real, name=name: (done.append(name), real(*args))[1])
+        monkeypatch.setattr(storage.os, name, lambda *args, real=real, name=name: (done.append(name), real(*args))[1])
     write_bytes(tmp_path / "file", b"x" * 10_000)
     assert done == ["fsync", "replace"]
 
@@ -192,23 +193,24 @@ def test_a_file_that_cannot_be_said_in_json_is_not_written(tmp_path):
 
 
 def test_weights_come_back_in_half_precision_with_all_that_sampling_needs(tmp_path):
-    net, schedule = ContextUNet(1, 8, 2, 16), linear()
-    save_weights(tmp_path / "w", net, ("left", "right"), schedule, steps=7)
-    again, meta = load_weights(tmp_path / "w")
-    assert meta["classes"] == ["left", "right"] and meta["steps"] == 7 and meta["net"]["config"] == net.config
-    assert torch.equal(torch.tensor(meta["alpha_bar"], dtype=torch.float64), schedule.alpha_bar), "to the last bit"
-    assert not again.training and not any(p.requires_grad for p in again.parameters())
-    for (name, a), b in zip(again.state_dict().items(), net.state_dict().values(), strict=True):
+    model = Model(ContextUNet(1, 8, 2, 16), linear(), "v", ("left", "right"))
+    save_weights(tmp_path / "w", model, steps=7)
+    again, meta = load_weights(tmp_path / "w"), read_tensors(tmp_path / "w", "weights")[1]
+    assert again.classes == ("left", "right") and meta["steps"] == 7 and again.net.config == model.net.config
+    assert again.target is model.target and again.net.target == "v"
+    assert torch.equal(again.schedule.alpha_bar, model.schedule.alpha_bar), "to the last bit"
+    assert not again.net.training and not any(p.requires_grad for p in again.net.parameters())
+    for (name, a), b in zip(again.net.state_dict().items(), model.net.state_dict().values(), strict=True):
         assert a.dtype == b.dtype, name
         assert torch.equal(a, b.half().to(b.dtype) if b.is_floating_point() else b), name
 
 
 @pytest.mark.parametrize("kind", ["weights", "checkpoint"])
 def test_weights_and_checkpoints_are_checked_like_any_file(tmp_path, kind):
-    net = ContextUNet(1, 8, 2, 16)
+    run = new_run()
     save, load = {
-        "weights": (lambda p: save_weights(p, net, ("a", "b"), linear()), load_weights),
-        "checkpoint": (lambda p: save_checkpoint(p, TrainState.create(net, linear(), steps=3)), load_checkpoint),
+        "weights": (lambda p: save_weights(p, run.model), load_weights),
+        "checkpoint": (lambda p: save_checkpoint(p, run), load_checkpoint),
     }[kind]
     save(tmp_path / "file")
     good = (tmp_path / "file").read_bytes()
@@ -216,21 +218,33 @@ def test_weights_and_checkpoints_are_checked_like_any_file(tmp_path, kind):
         bad = bytearray(good)
         bad[place] ^= 16
         (tmp_path / "bad").write_bytes(bad)
-        with pytest.raises(ValueError, match="not a whole"):
-            load(tmp_path / "bad")
+        for read in (load, load_model):
+            with pytest.raises(ValueError, match="not a (whole )?ddpm-teach"):
+                read(tmp_path / "bad")
     load(tmp_path / "file")
+    assert load_model(tmp_path / "file").classes == ("left", "right")
     other = {"weights": load_checkpoint, "checkpoint": load_weights}[kind]
-    with pytest.raises(ValueError, match=f"it calls itself ddpm-teach {kind}"):
+    with pytest.raises(ValueError, match=f"calls itself ddpm-teach {kind}"):
         other(tmp_path / "file")
 
 
-def test_a_network_whose_values_half_precision_cannot_hold_is_not_saved_silently(tmp_path):
+def test_a_network_whose_values_half_precision_cannot_hold_is_refused(tmp_path):
     """float16 ends at 65,504: a larger weight would come back as infinity."""
     net = ContextUNet(1, 8, 2, 16)
     with torch.no_grad():
         net.stem.shortcut.weight.fill_(1e6)
-    try:
-        save_weights(tmp_path / "w", net, ("a", "b"), linear())
-    except ValueError:
-        return
-    assert load_weights(tmp_path / "w")[0].stem.shortcut.weight.isfinite().all()
+    with pytest.raises(ValueError, match="^net: .*half precision"):
+        save_weights(tmp_path / "w", Model(net, linear()))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_stays_a_link_and_a_file_keeps_its_mode(tmp_path):
+    """A new file has the mode that the process gives any; the temporary one's would shut out everybody else."""
+    target, link = tmp_path / "there" / "file", tmp_path / "link"
+    write_bytes(target, b"old")
+    (tmp_path / "plain").write_bytes(b"")
+    assert target.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    target.chmod(0o640)
+    link.symlink_to(target)
+    write_bytes(link, b"new")
+    assert link.is_symlink() and target.read_bytes() == b"new" and target.stat().st_mode & 0o777 == 0o640

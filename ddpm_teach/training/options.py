@@ -81,7 +81,7 @@ class RunOptions:
     seed: int = _option(0, "of the weights and of every step's random numbers")
     save_every: int = _option(1000, "steps between two checkpoints")
     precision: str = _option("auto", "auto, float32 or bfloat16")
-    target: str | Target = _option("eps", "what the network predicts: eps, x0, v or flow")
+    target: str | Target = _option("eps", "what the network predicts: eps, x0, v or flow")  # noqa: RUF009
     times: str = _option("uniform", "uniform, or stratified: from 1…T cut into as many parts as pictures")
     min_snr: float = _option(0.0, "weigh the loss by min-SNR with this γ, usually 5; 0: no weights")
     context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")

@@ -125,15 +125,15 @@ def resumed_options(recorded: RunOptions, folder: Path, changes: Mapping[str, An
         if name == "data" and is_folder(was) and is_folder(now):
             continue  # a folder may have been moved: what is in it is compared
         raise ValueError(
-            f"{_asked_by(name, was)}: the run in {folder} was made with {was},"
+            f"{_asked_by(name, recorded)}: the run in {folder} was made with {was},"
             f" and --resume can't change that to {now}; leave it out, or begin another run with --out"
         )
     return replace(recorded, **changes)
 
 
-def _asked_by(name: str, was: Any) -> str:
+def _asked_by(name: str, recorded: RunOptions) -> str:
     """What on the command line chooses a field: a named set and its size come with the preset."""
-    if name == "data" or (name == "size" and not is_folder(was)):
+    if name == "data" or (name == "size" and not is_folder(recorded.data)):
         return "preset or --images"
     return option_name(name)
 

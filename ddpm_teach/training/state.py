@@ -150,8 +150,8 @@ class TrainState:
             for name, value in moments.items():
                 if value.shape == parameter.shape:
                     moments[name] = torch.empty_like(parameter).copy_(value)
-                else:
-                    moments[name] = value.to(parameter.device if self.device.type == "cuda" else "cpu")
+                elif self.device.type in ("cpu", "cuda"):  # it wants the count of steps there, too
+                    moments[name] = value.to(parameter.device)
         for group in self.optimizer.param_groups:
             group["fused"] = self.device.type in ("cpu", "cuda")
         return self
