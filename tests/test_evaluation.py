@@ -5,17 +5,12 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from ddpm_teach import Frame, load, load_pretrained
-from ddpm_teach.cli import main
-from ddpm_teach.evaluation import evaluate, judge_of
-from ddpm_teach.nets import LayerNormUNet
-from ddpm_teach.samplers import Recipe
-from ddpm_teach.schedule import linear
-from ddpm_teach.weights import Pretrained
+from ddpm_teach import Frame, LayerNormUNet, Model, Sampler, evaluate, linear, load, load_model
+from ddpm_teach.evaluation.evaluate import PARTS, chunk_seed, judge_of
 
 
 @dataclass(frozen=True)
-class FromTheSet(Recipe):
+class FromTheSet(Sampler):
     """Training sprites of the class that is asked for, or `off` classes further, darkened by a factor."""
 
     off: int = 0
@@ -35,7 +30,7 @@ BATCHES = []
 
 @pytest.fixture(scope="module")
 def sprites():
-    return load_pretrained("sprites")
+    return load_model("sprites")
 
 
 def test_real_sprites_in_the_samples_place_are_at_the_floor(sprites):
@@ -63,38 +58,78 @@ def test_few_are_in_memory_at_a_time_and_every_batch_has_its_own_seed(sprites):
 
 def test_a_judge_is_found_by_shape_and_classes():
     judges = {"sprites": "sprites", "mnist": "mnist", "mnist32": "mnist"}
-    assert {name: judge_of(load_pretrained(name)).dataset for name in judges} == judges
-    digits = judge_of(load_pretrained("mnist32"))
+    assert {name: judge_of(load_model(name)).dataset for name in judges} == judges
+    digits = judge_of(load_model("mnist32"))
     x = torch.zeros(1, 1, 32, 32)
     x[..., 2:-2, 2:-2] = 1
     assert digits.crop(x).shape == (1, 1, 28, 28) and digits.crop(x).eq(1).all()
-    clothes = Pretrained(LayerNormUNet(), linear(), ("T-shirt", "Trouser"), "")
+    clothes = Model(LayerNormUNet(), linear(), classes=("T-shirt", "Trouser"))
     with pytest.raises(ValueError, match=r"no classifier for pictures \(1, 28, 28\) of T-shirt, Trouser"):
         judge_of(clothes)
 
 
 def test_a_network_that_makes_nan_is_refused(sprites):
-    broken = replace(sprites, net=load_pretrained("sprites").net)
+    broken = replace(sprites, net=load_model("sprites").net)
     broken.net.head[-1].bias.data.fill_(float("nan"))
-    with pytest.raises(ValueError, match="aren't finite"):
-        evaluate(broken, Recipe(steps=1), 10)
+    with pytest.raises(FloatingPointError, match="^model: .*finite"):
+        evaluate(broken, Sampler(steps=1), 10)
 
 
-def test_the_command_prints_a_table(capsys):
-    assert main(["evaluate", "sprites", "--sampler", "ddim", "--steps", "2", "--n", "20", "--device", "cpu"]) == 0
-    table = capsys.readouterr().out
-    assert "20 samples" in table and "Fréchet distance" in table and "class accuracy" in table and "seconds" in table
+@dataclass(frozen=True)
+class Noting(FromTheSet):
+    """Notes the pictures as well."""
+
+    def frames(self, model, n, contexts=None, seed=0):
+        frames = list(super().frames(model, n, contexts, seed))
+        PICTURES.extend(Sampler.frames(self, model, n, contexts, seed))
+        return iter(frames)
 
 
-@pytest.mark.parametrize(
-    "words, message",
-    [
-        (["--sampler", "euler"], "sampler: expected one of ddim, ddpm, heun, got 'euler'"),
-        (["--n", "3"], "n: expected"),
-        (["--steps", "0"], "steps: expected"),
-    ],
-)
-def test_what_cannot_be_evaluated_is_one_sentence(words, message, capsys):
-    assert main(["evaluate", "sprites", *words]) == 2
-    error = capsys.readouterr().err
-    assert message in error and len(error.splitlines()) == 1
+PICTURES = []
+
+
+def test_no_two_evaluations_share_a_picture(sprites):
+    """Whoever reports a mean and a spread over seeds 0, 1, 2 reports of different pictures: every first noise is new."""
+    noises = []
+    for seed in (0, 1, 2):
+        PICTURES.clear()
+        evaluate(sprites, Noting(steps=1), 20, seed, size=1)
+        noises += [frame.x.flatten()[:8].tolist() for frame in PICTURES if frame.t > 0]
+    assert len(noises) == 60 and len({tuple(noise) for noise in noises}) == 60
+
+
+def test_seeds_of_all_evaluations_are_different():
+    """Neighbours in all three numbers, and seeds that differ by a multiple of 2^32 or of the number of parts."""
+    seeds = [*range(40), *range(2**32 - 5, 2**32 + 20), *range(2**33, 2**33 + 20), 2**40 + 1, 2**63 - 1]
+    draws = {chunk_seed(seed, part, i) for seed in seeds for part in range(PARTS) for i in range(12)}
+    assert len(draws) == len(seeds) * PARTS * 12
+    assert min(draws) >= 0 and max(draws) < 2**63
+
+
+def test_the_network_is_prepared_once_for_all_chunks(sprites, monkeypatch):
+    """On a GPU each preparation would record a graph of its own, inside the time that is measured."""
+    seen = []
+    real = Sampler.frames
+    monkeypatch.setattr(
+        Sampler, "frames", lambda self, model, *args: (seen.append(model.net), real(self, model, *args))[1]
+    )
+    evaluate(sprites, Sampler(steps=1), 20, size=1)
+    assert len(seen) == 20 and len(set(map(id, seen))) == 1
+
+
+@pytest.mark.parametrize(("options", "name"), [({"n": 9}, "n"), ({"size": 0}, "size"), ({"seed": -1}, "seed")])
+def test_bad_numbers_are_refused_before_any_work(sprites, options, name):
+    BATCHES.clear()
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        evaluate(sprites, FromTheSet(), **({"n": 10} | options))
+    assert not BATCHES
+
+
+def test_another_default_device_breaks_nothing(sprites):
+    one = evaluate(sprites, Sampler(steps=1, precision="float32"), 20)
+    torch.set_default_device("meta")
+    try:
+        other = evaluate(sprites, Sampler(steps=1, precision="float32"), 20)
+    finally:
+        torch.set_default_device(None)
+    assert one[:4] == other[:4]

@@ -1,19 +1,19 @@
 """Our network inside diffusers: its loop, its scheduler, its folder format, and the same pictures."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
 
-from ddpm_teach import clipped, ddim_step, from_eps, guided, load_pretrained, sample, trailing, walk
+from ddpm_teach import Model, clipped, ddim_step, from_eps, guided, load_model, sample, trailing, walk
+from tests.small_runs import OwnNet, new_run
 
 interop = pytest.importorskip("ddpm_teach.interop", reason="diffusers (a development tool) is missing")
 
 
 @pytest.fixture(scope="module")
 def model():
-    return load_pretrained("sprites")
+    return load_model("sprites")
 
 
 def drawn(pipeline, context, scale, noise, steps):
@@ -40,27 +40,44 @@ def test_same_pictures_in_float32_to_1e_5(model, scale):
     """In the mean: rounding grows along the moves, on some processors to 2e-4 in a pixel."""
     context = model.context("food", "hero")
     noise = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(7))
-    options = dict(steps=50, context=context, guidance_scale=scale, seed=7, precision="float32")
-    ours = sample(model.net, model.schedule, noise.shape, **options)
+    ours = sample(model, 2, context, steps=50, guidance_scale=scale, seed=7, precision="float32")
     assert (drawn(interop.to_pipeline(model), context, scale, noise, 50) - ours).abs().mean() <= 1e-5
 
 
 @pytest.mark.parametrize("name", ["sprites", "mnist", "mnist32"])
 def test_saved_and_loaded_in_diffusers_format_it_draws_the_same(name, tmp_path):
-    model = load_pretrained(name)
+    model = load_model(name)
     pipeline = interop.to_pipeline(model)
     pipeline.save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} >= {"model_index.json", "unet", "scheduler"}
     again = interop.CoursePipeline.from_pretrained(tmp_path)
     assert again.unet.config.classes == list(model.classes)
-    context = model.context(*model.classes[:2]) if model.net.config.get("context_dim") else None
-    noise = torch.randn(2, *model.net.image_shape, generator=torch.Generator().manual_seed(0))
+    context = None if model.context_dim is None else model.context(*model.classes[:2])
+    noise = torch.randn(2, *model.image_shape, generator=torch.Generator().manual_seed(0))
     for one in (pipeline, again):
         one.set_progress_bar_config(disable=True)
     first, second = (one(context, 1.0, 2, noise=noise).images for one in (pipeline, again))
     assert torch.equal(first, second)
 
 
-def test_a_network_for_something_else_than_noise_is_refused(model):
-    with pytest.raises(ValueError, match="model: expected a network that predicts the noise, got one for 'x0'"):
-        interop.to_pipeline(replace(model, target="x0"))
+@pytest.mark.parametrize("target", ["eps", "x0", "v"])
+def test_every_target_that_diffusers_knows_is_read_as_what_it_is(target):
+    """An untrained network, so that a wrong reading would show at once."""
+    model = new_run(target=target).model
+    model = Model(model.net.eval(), model.schedule, target, model.classes)
+    noise = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(7))
+    ours = sample(model, 2, model.context("left"), steps=10, seed=7, precision="float32")
+    theirs = drawn(interop.to_pipeline(model), model.context("left", "left"), 1.0, noise, 10)
+    assert (theirs - ours).abs().mean() <= 1e-5
+
+
+def test_what_diffusers_can_t_read_is_refused():
+    with pytest.raises(ValueError, match="^model: .*eps, x0, v, got one for flow"):
+        interop.to_pipeline(new_run(target="flow").model)
+    with pytest.raises(ValueError, match="^model: expected a network of this course, got a OwnNet"):
+        interop.to_pipeline(new_run(OwnNet()).model)
+
+
+def test_guidance_without_a_context_is_refused(model):
+    with pytest.raises(ValueError, match="^guidance_scale: "):
+        drawn(interop.to_pipeline(model), None, 2.0, None, 1)

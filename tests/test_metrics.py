@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from ddpm_teach.metrics import Measured, Moments, diversity, frechet, frechet_distance, in_parts, nearest
+from ddpm_teach.evaluation.metrics import Measured, Moments, diversity, frechet, frechet_distance, in_parts, nearest
 
 
 def features(n=500, d=8, seed=0):

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddpm_teach import data
-from ddpm_teach.nets import AttentionUNet, LayerNormUNet
-from ddpm_teach.processes import ALONE, Processes
-from ddpm_teach.schedule import linear
-from ddpm_teach.training import TrainState, train
+import ddpm_teach as dt
+from ddpm_teach.training.distributed import ALONE, Processes
+from tests.small_runs import assert_same, new_run, snapshot
 
 HERE = Path(__file__).parent
 
@@ -23,11 +21,11 @@ HERE = Path(__file__).parent
 def short_run(processes: Processes, steps: int = 50) -> dict:
     """LayerNormUNet on sprites in grey, cut to 12×12: the losses, and the size of the averaged weights at the end."""
     torch.manual_seed(0)
-    sprites = data.load("sprites", "test")
-    grey = data.ImageSet(sprites.images[:, :1, 2:14, 2:14].contiguous(), sprites.labels, sprites.classes)
-    state = TrainState.create(LayerNormUNet((1, 12, 12)), linear(), steps=steps, classes=grey.classes)
-    stream = train(state, grey, batch_size=16, precision="float32", processes=processes)
-    losses = [log.loss.item() for log in stream]
+    sprites = dt.load("sprites", "test")
+    grey = dt.ImageSet(sprites.images[:, :1, 2:14, 2:14].contiguous(), sprites.labels, sprites.classes)
+    options = dt.RunOptions(steps=steps, batch_size=16, precision="float32")
+    state = dt.TrainState.create(dt.LayerNormUNet((1, 12, 12)), dt.linear(), options, grey.classes)
+    losses = [log.loss.item() for log in dt.train(state, grey, processes)]
     return {"losses": losses, "weights": [weight.norm().item() for weight in state.ema.module.parameters()]}
 
 
@@ -93,13 +91,36 @@ def test_a_batch_that_cannot_be_shared_is_refused_at_the_call(toy_images):
     class Fake:
         num_processes, process_index = 3, 0
 
-    state = TrainState.create(AttentionUNet(widths=(8,) * 3 + (16,) * 3, size=16, groups=4, heads=2), linear(), steps=1)
-    with pytest.raises(ValueError, match="batch_size: expected a multiple of the 3 processes, got 8"):
-        train(state, toy_images, batch_size=8, processes=Processes(Fake()))
+    state = new_run()
+    before = snapshot(state)
+    with pytest.raises(ValueError, match="^batch_size: expected a multiple of the 3 processes, got 8"):
+        dt.train(state, toy_images, Processes(Fake()))
+    assert_same(snapshot(state), before)
+
+
+def test_a_network_is_wrapped_once_however_often_it_trains(toy_images):
+    """The accelerator keeps every wrapper alive."""
+
+    class Fake:
+        num_processes, process_index, wrappers = 1, 0, []
+
+        def prepare_model(self, net):
+            self.wrappers.append(net)
+            return net
+
+        def reduce(self, value, how):
+            return value
+
+        device = torch.device("cpu")
+
+    processes, state = Processes(Fake()), new_run()
+    for _ in range(3):
+        next(dt.train(state, toy_images, processes))
+    assert len(Fake.wrappers) == 1
 
 
 def test_alone_nothing_is_wrapped_or_waited_for():
-    net = LayerNormUNet((1, 12, 12))
+    net = dt.LayerNormUNet((1, 12, 12))
     assert Processes.launched().count == 1 and ALONE.wrapped(net) is net
     assert ALONE.any(True) and not ALONE.any(False)
     assert ALONE.first(7) == 7 and ALONE.share(torch.arange(3)).tolist() == [0, 1, 2]
@@ -107,8 +128,8 @@ def test_alone_nothing_is_wrapped_or_waited_for():
 
 
 if __name__ == "__main__":
-    found = Processes.launched()
-    assert found.count == 2
+    both = Processes.launched()
+    assert both.count == 2
     torch.set_num_threads(1)
-    Path(f"{sys.argv[1]}-{found.rank}.json").write_text(json.dumps(short_run(found)))
-    found.leave()
+    Path(f"{sys.argv[1]}-{both.rank}.json").write_text(json.dumps(short_run(both)))
+    both.leave()
