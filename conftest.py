@@ -21,7 +21,7 @@ if os.environ.get("DDPM_TEACH_SHAPE_CHECKS") != "off":  # off: where a test is a
     install_import_hook("ddpm_teach", f"{shape_checks.__name__}.checked")
 
 
-LONG = ("test_processes", "test_runs", "test_weights", "test_cli")  # a minute or more each
+LONG = ("test_processes", "test_model", "test_cli", "test_training")  # a minute or more each
 
 
 def pytest_collection_modifyitems(items):

@@ -28,7 +28,7 @@ except ModuleNotFoundError:
 
 
 class CourseUNet(ModelMixin, ConfigMixin):
-    """One of our networks as a diffusers model: (sample, timestep from 0, context) → ε̂.
+    """One of our networks as a diffusers model: (sample, timestep from 0, context) → what it predicts.
 
     Args:
         description: its name and configuration, as `nets.describe` gives them.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ddpm_teach import nets
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, TARGETS, Target, target_named
-from ddpm_teach.diffusion.types import Denoiser, Net, carrying
+from ddpm_teach.diffusion.types import Denoiser, Net
 from ddpm_teach.storage import course_path, read_tensors, write_tensors
 
 NAMES = ("sprites", "mnist", "mnist32")
@@ -54,7 +54,7 @@ class Model:
 
     @property
     def context_dim(self) -> int | tuple[int, ...] | None:
-        """The width of the contexts that the network takes (or their shape, such as (77, 768)); None if it takes none."""
+        """The width of the contexts that the network takes, or their shape, (77, 768); None if it takes none."""
         return nets.context_dim(self.net)
 
     @property
@@ -100,26 +100,27 @@ class Model:
         shape = (self.context_dim,) if isinstance(self.context_dim, int) else tuple(self.context_dim)
         if tuple(contexts.shape[1:]) != shape or len(contexts) not in (1, n):
             raise ValueError(
-                f"contexts: expected shape {(n, *shape)} or {(1, *shape)} for {n} pictures, got {tuple(contexts.shape)};"
-                " model.context(name) makes one"
+                f"contexts: expected shape {(n, *shape)} or {(1, *shape)} for {n} pictures,"
+                f" got {tuple(contexts.shape)}; model.context(name) makes one"
             )
 
     def noise(self, n: int, rng: torch.Generator) -> Tensor:
-        """x_T: (n, c, h, w) normal noise, drawn on rng's device in float32, in the network's dtype and on its device."""
+        """x_T (n, c, h, w): drawn in float32 on rng's device, then in the network's dtype and on its device."""
         weights = nets.unwrapped(self.net).parameters()
         like = next((weight for weight in weights if weight.is_floating_point()), torch.empty(0, device="cpu"))
         return torch.randn(n, *self.image_shape, generator=rng, device=rng.device).to(like)
 
     def tuned(self, precision: str = "auto") -> Model:
-        """The same model, its network computed as the device is fastest (see `hardware.precision.tuned`); of such a one itself.
+        """The same model, its network computed as the device is fastest (see `hardware.precision.tuned`).
 
-        What changes the network afterwards doesn't change the result, unless `precision` is "float32".
+        What changes the network afterwards doesn't change the result, unless `precision` is "float32". A tuned model
+        gives itself.
         """
         from ddpm_teach.hardware.precision import Evaluated, Tuned, tuned
 
         if isinstance(self.net, Tuned | Evaluated):
             return self
-        return replace(self, net=carrying(tuned(self.net, self.device, precision), self.net))
+        return replace(self, net=tuned(self.net, self.device, precision))
 
     def to(self, device: torch.device | str) -> Model:
         """The same model on another device; the network itself is moved, as torch does it. Of a tuned one the network
@@ -129,10 +130,10 @@ class Model:
 
 
 def load_model(name: str | Path, device: torch.device | str = "cpu") -> Model:
-    """A trained model: weights that come with the course, by name, or a file's: weights, or a training run's checkpoint.
+    """A trained model, by name if it comes with the course, or from a file: weights, or a run's checkpoint.
 
     Args:
-        name: "sprites"; "mnist", digits of 28×28; "mnist32", digits by class, 32×32; or a path such as runs/mnist/last.pt.
+        name: "sprites"; "mnist", digits of 28×28; "mnist32", digits by class, 32×32; or a path, runs/mnist/last.pt.
         device: where the network shall be.
 
     Raises:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,16 @@ import torch
 from PIL import Image
 
 import ddpm_teach
-from ddpm_teach.cli import COMMANDS, main, sample as sample_command
+from ddpm_teach.cli import COMMANDS, main, sample as sample_command, train as train_command
 from ddpm_teach.cli.lab import FIRST_LESSON, copy_lessons
 from ddpm_teach.cli.sample import draw
 from ddpm_teach.diffusion.sampling import Sampler
 from ddpm_teach.model import load_model, save_weights
 from ddpm_teach.storage import course_path
 from ddpm_teach.training import presets, runs
+from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_teach.training.options import RunOptions
+from ddpm_teach.training.state import TrainState
 
 NET = {"name": "ContextUNet", "config": dict(channels=3, features=8, context_dim=5, size=16, T=1000)}
 FAST = ["--steps", "1", "--device", "cpu", "--precision", "float32"]
@@ -49,7 +52,10 @@ def tiny(monkeypatch):
     """A preset, and a plan for folders, that take moments."""
     options = RunOptions("sprites", net=NET, steps=4, batch_size=4, save_every=2, precision="float32")
     monkeypatch.setitem(presets.PRESETS, "sprites", dict.fromkeys(presets.BUDGETS, options))
-    wide = presets._context_unet
+    validate, wide = runs.validation_loss, presets._context_unet
+    monkeypatch.setattr(runs, "validation_loss", lambda *args, **options: validate(*args, n=8, **options))
+    for module in (runs, train_command):
+        monkeypatch.setattr(module, "page_of_samples", lambda model, png, **options: str(png))
     monkeypatch.setattr(presets, "_context_unet", lambda channels, _, classes, size: wide(channels, 8, classes, size))
 
 
@@ -341,17 +347,19 @@ def test_train_keeps_a_checkpoint_and_losses_and_resumes(tiny, home, capsys):
     ],
 )
 def test_what_resuming_cannot_change_is_refused_by_name(options, words, tiny, home, capsys):
-    train("sprites", "--steps", "2", "--budget", "cpu-hour")
-    record, _ = Path("runs/sprites/run.json").read_bytes(), capsys.readouterr()
+    plan = replace(presets.preset("sprites", "cpu-hour"), steps=4)
+    state = TrainState.create(presets.build_net(plan), plan.noise_schedule(), plan)
+    state.step = 2
+    save_checkpoint("runs/sprites/last.pt", state)
     assert train(*options, "--resume") == 2
     sentence = refusal(capsys)
     assert all(word in sentence for word in words), sentence
-    assert Path("runs/sprites/run.json").read_bytes() == record
+    assert [path.name for path in Path("runs/sprites").iterdir()] == ["last.pt"]
 
 
 def test_what_is_planned_follows_from_the_options_and_not_from_the_way_they_are_said(tiny, home, monkeypatch):
     plans = []
-    monkeypatch.setattr("ddpm_teach.cli.train.train_run", lambda options, *_, **__: plans.append(options) or 1 / 0)
+    monkeypatch.setattr(train_command, "train_run", lambda options, *_, **__: plans.append(options) or 1 / 0)
     lines = ["sprites --budget cpu-hour", "sprites --budget cpu-hour --steps 4 --seed 0 --batch-size 4", "sprites"]
     lines += ["--images album", "--images ./album --size 32", f"--images {home / 'album'} --steps 12000"]
     for line in lines:
@@ -390,7 +398,7 @@ def test_a_run_that_is_interrupted_keeps_what_it_trained(number, times, tiny, ho
         for one, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
             signal.signal(one, handler)
     assert capsys.readouterr().err.rstrip().endswith("ddpm-teach: interrupted")
-    saved = runs.load_checkpoint("runs/sprites/last.pt")
+    saved = load_checkpoint("runs/sprites/last.pt")
     assert saved.step == (3 if times == 1 else 2), "once: the step at hand is saved; twice: it stops at once"
 
 

@@ -1,5 +1,6 @@
 """The evaluation, with samplers that are not samplers: what they return is known, so the verdict is, too."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import pytest
@@ -7,6 +8,11 @@ import torch
 
 from ddpm_teach import Frame, LayerNormUNet, Model, Sampler, evaluate, linear, load, load_model
 from ddpm_teach.evaluation.evaluate import PARTS, chunk_seed, judge_of
+
+
+@functools.cache
+def sprites_set():
+    return load("sprites")
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class FromTheSet(Sampler):
 
     def frames(self, model, n, contexts=None, seed=0):
         BATCHES.append((n, seed))
-        train, rng = load("sprites"), torch.Generator().manual_seed(seed)
+        train, rng = sprites_set(), torch.Generator().manual_seed(seed)
         wanted = (contexts.argmax(1) + self.off) % 5
         of_class = [(train.labels == k).nonzero().flatten() for k in range(5)]
         index = torch.stack([of_class[k][torch.randint(len(of_class[k]), (), generator=rng)] for k in wanted])
@@ -89,7 +95,7 @@ PICTURES = []
 
 
 def test_no_two_evaluations_share_a_picture(sprites):
-    """Whoever reports a mean and a spread over seeds 0, 1, 2 reports of different pictures: every first noise is new."""
+    """Whoever reports a mean and a spread over seeds 0, 1, 2 speaks of different pictures: each first noise is new."""
     noises = []
     for seed in (0, 1, 2):
         PICTURES.clear()
@@ -108,11 +114,13 @@ def test_seeds_of_all_evaluations_are_different():
 
 def test_the_network_is_prepared_once_for_all_chunks(sprites, monkeypatch):
     """On a GPU each preparation would record a graph of its own, inside the time that is measured."""
-    seen = []
-    real = Sampler.frames
-    monkeypatch.setattr(
-        Sampler, "frames", lambda self, model, *args: (seen.append(model.net), real(self, model, *args))[1]
-    )
+    seen, real = [], Sampler.frames
+
+    def frames(self, model, *args):
+        seen.append(model.net)
+        return real(self, model, *args)
+
+    monkeypatch.setattr(Sampler, "frames", frames)
     evaluate(sprites, Sampler(steps=1), 20, size=1)
     assert len(seen) == 20 and len(set(map(id, seen))) == 1
 

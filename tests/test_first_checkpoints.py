@@ -85,6 +85,13 @@ def test_a_folder_of_the_first_edition_is_resumed(tmp_path, monkeypatch):
     names = ("steps", "batch_size", "lr", "seed", "save_every", "precision", "target", "times", "min_snr")
     (old / "run.json").write_text(json.dumps({name: getattr(options, name) for name in names}))
     other = dt.RunOptions("sprites", net=net)  # what the command line would plan for a new run
+    record = (old / "run.json").read_text()
+    (old / "run.json").write_text("{")
+    with pytest.raises(ValueError, match=r"run\.json: isn't readable.*remove it"):
+        train_run(other, old, device=device, resume=True)
+    (old / "run.json").write_text(record)
+    with pytest.raises(ValueError, match="^preset: .*name its preset"):  # the file doesn't say what it was trained on
+        train_run(dt.RunOptions(), old, device=device, resume=True)
     state = train_run(other, old, device=device, resume=True)
     assert_same(
         {name: value for name, value in tensors_of(state.state_dict()).items() if "initial_lr" not in name},

@@ -12,7 +12,7 @@ from PIL import Image
 import ddpm_teach as dt
 from ddpm_teach.training import runs
 from ddpm_teach.training.options import FIXED, RunOptions
-from ddpm_teach.training.runs import resumed_options
+from ddpm_teach.training.resume import resumed_options
 from tests.small_runs import assert_same, snapshot
 from tests.test_runs import NET, TINY, go, small, some_sprites  # noqa: F401 (a fixture)
 

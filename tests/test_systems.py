@@ -102,7 +102,7 @@ def test_attention_unet_with_ema_and_resume(tmp_path):
         pass
     for name, tensor in whole.ema.state_dict().items():
         assert torch.equal(tensor, resumed.ema.state_dict()[name]), name
-    raw, averaged = (list(net.parameters())[0] for net in (whole.net, whole.ema.module))
+    raw, averaged = (next(iter(net.parameters())) for net in (whole.net, whole.ema.module))
     assert not torch.equal(raw, averaged)
 
     frames = list(dt.Sampler(steps=5).frames(resumed.model, 2, resumed.model.context("a"), seed=0))

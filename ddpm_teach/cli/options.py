@@ -100,6 +100,7 @@ def sampler_of(args: argparse.Namespace) -> Sampler:
         ValueError: for a bad option, or one without effect.
     """
     from ddpm_teach.diffusion.sampling import Sampler
+    from ddpm_teach.hardware.precision import check_precision
 
     check_int("seed", args.seed, 0, 2**63 - 1)
     options = {
@@ -113,14 +114,8 @@ def sampler_of(args: argparse.Namespace) -> Sampler:
     sampler = Sampler(**{name: value for name, value in options.items() if value is not None})
     if args.eta is not None and sampler.kind != "ddim":
         raise ValueError(f"--eta: has no effect on {sampler.kind}; leave it out, or use --sampler ddim")
-    _check_precision(args.precision)
+    check_precision(sampler.precision)
     return sampler
-
-
-def _check_precision(precision: str | None) -> None:
-    from ddpm_teach.hardware.precision import check_precision
-
-    check_precision("auto" if precision is None else precision)
 
 
 def sampler_for(model: Model, sampler: Sampler, args: argparse.Namespace) -> Sampler:

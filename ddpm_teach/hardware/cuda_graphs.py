@@ -29,8 +29,6 @@ from torch import Tensor, nn
 
 SIGNATURES = 8  # recordings that a function keeps; the one unused for longest makes room for the next
 
-_MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_WEIGHT_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _recording = threading.Lock()  # a process can record one graph at a time
 
 
@@ -43,19 +41,33 @@ def can_be_recorded(net: object, device: torch.device) -> bool:
         device.type == "cuda"
         and isinstance(net, nn.Module)
         and not nn.modules.module._has_any_global_hook()
-        and all(map(_only_computes, net.modules()))
+        and _only_compute(_layers(net))
     )
 
 
-def _only_computes(module: nn.Module) -> bool:
-    known = type(module).__module__.startswith(("ddpm_teach.nets.", "torch.nn.modules."))
-    own = "forward" in vars(module) or module._compiled_call_impl is not None
-    hooked = any(getattr(module, hooks) for hooks in _MODULE_HOOKS)
-    return known and not own and not hooked and not any(map(_is_hooked, module._parameters.values()))
+def _layers(net: nn.Module) -> list[nn.Module]:
+    """The network and all that is in it, as net.modules(), in a third of its time: this is asked at every step."""
+    layers = [net]
+    for layer in layers:
+        layers += [inner for inner in layer._modules.values() if inner is not None]
+    return layers
 
 
-def _is_hooked(weight: nn.Parameter | None) -> bool:
-    return weight is not None and any(getattr(weight, hooks, None) for hooks in _WEIGHT_HOOKS)
+@functools.cache
+def _is_known(kind: type) -> bool:
+    return kind.__module__.startswith(("ddpm_teach.nets.", "torch.nn.modules."))
+
+
+def _only_compute(layers: list[nn.Module]) -> bool:
+    if not all(map(_is_known, map(type, layers))) or any([layer._compiled_call_impl for layer in layers]):
+        return False
+    for own in map(vars, layers):
+        if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+            return False
+        if "forward" in own:
+            return False
+    weights = [weight for layer in layers for weight in layer._parameters.values() if weight is not None]
+    return not any([weight._backward_hooks or weight._post_accumulate_grad_hooks for weight in weights])
 
 
 def recorded(run: Callable[..., Tensor], warm: int = 1) -> Callable[..., Tensor]:
@@ -115,10 +127,10 @@ class _Place:
 
     def __init__(self, net: nn.Module, watched: object) -> None:
         self.watched = watched if isinstance(watched, tuple) else (watched,)
-        modules = list(net.modules())
-        self.modes = [module.training for module in modules]
-        tensors = (t for m in modules for part in (m._parameters, m._buffers) for t in part.values() if t is not None)
-        self.tensors = [(tensor.data_ptr(), tensor.requires_grad) for tensor in tensors]
+        layers = _layers(net)
+        self.modes = [layer.training for layer in layers]
+        tensors = [t for layer in layers for part in (layer._parameters, layer._buffers) for t in part.values()]
+        self.tensors = [t is not None and (t.data_ptr(), t.requires_grad) for t in tensors]
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ddpm_teach.diffusion.types import carrying
 from ddpm_teach.hardware import cuda_graphs
 from ddpm_teach.nets.blocks import evaluating
 
@@ -71,7 +72,7 @@ def bfloat16_gain() -> float:
     """How many times as fast a CPU trains the course's usual layers in bfloat16: group norm, SiLU, convolution, twice.
 
     On one thread, by the time that this thread computes, not by the clock on the wall: what else runs on the machine
-    then changes little (measured with six programs on two cores: by the clock 0.3 to 7, so 1.29 to 1.33). No random
+    then changes little (measured with six programs on two cores: by the clock 0.3 to 7, so 1.2 to 1.5). No random
     number is drawn.
     """
     last, place = torch.channels_last, dict(device="cpu", dtype=torch.float32)
@@ -94,7 +95,7 @@ def bfloat16_gain() -> float:
     try:
         seconds(False), seconds(True)  # the first calls choose kernels
         # In turns, so that other work slows both; a coarse clock (Windows's) may say 0.
-        gains = [(seconds(False) + 1e-9) / (seconds(True) + 1e-9) for _ in range(5)]
+        gains = [(seconds(False) + 1e-9) / (seconds(True) + 1e-9) for _ in range(7)]
     finally:
         torch.set_num_threads(threads)
     return statistics.median(gains)
@@ -176,8 +177,8 @@ def tuned(net: nn.Module, device: torch.device, precision: str = "auto") -> Tune
     dtype = compute_dtype(device, precision)
     double = next(net.parameters(), torch.empty(0)).dtype == torch.float64  # who computes in float64 wants its digits
     if precision == "float32" or double or (dtype == torch.float32 and device.type not in ("cpu", "cuda")):
-        return Evaluated(net)
-    return Tuned(net, device, precision)
+        return carrying(Evaluated(net), net)
+    return carrying(Tuned(net, device, precision), net)
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

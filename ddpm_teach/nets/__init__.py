@@ -19,7 +19,7 @@ NETS = {net.__name__: net for net in (AttentionUNet, Classifier, ContextUNet, La
 
 def unwrapped(net: Any) -> Any:
     """The network inside of torch.compile's wrapper, or of one that says in `wraps` what it is around."""
-    while inside := getattr(net, "_orig_mod", None) or getattr(net, "wraps", None):
+    while (inside := getattr(net, "_orig_mod", getattr(net, "wraps", None))) is not None:  # a module may be false
         net = inside
     return net
 

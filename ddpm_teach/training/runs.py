@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from ddpm_teach import nets
 from ddpm_teach.data.folder import RUN
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.diffusion.sampling import sample
@@ -26,8 +25,9 @@ from ddpm_teach.storage import sweep, write_bytes
 from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_teach.training.distributed import ALONE, Processes
 from ddpm_teach.training.loop import TrainLog, train, validation_loss
-from ddpm_teach.training.options import CHOSEN, FIXED, RunOptions, is_folder, option_name
+from ddpm_teach.training.options import CHOSEN, RunOptions, is_folder, option_name
 from ddpm_teach.training.presets import build_net, load_data
+from ddpm_teach.training.resume import completed, load_newest, read_json, resumed_options
 from ddpm_teach.training.signals import signals_noted
 from ddpm_teach.training.state import TrainState
 from ddpm_teach.training.trial import check_memory, is_out_of_memory, seconds_per_step, too_large
@@ -71,7 +71,7 @@ def train_run(
         raise ValueError(f"--out: {checkpoint} exists already; add --resume to go on with it, or choose another folder")
     saved = load_newest(folder, processes) if resume else None
     if saved:
-        options = resumed_options(_completed(saved.options, options, folder), folder, changes)
+        options = resumed_options(completed(saved.options, options, folder), folder, changes)
         saved.end_at(options.steps)  # refuses an end that the run is past
     _check_apart(options, folder)
     ends = time.monotonic() + 60 * options.minutes if options.minutes else math.inf
@@ -110,44 +110,6 @@ def _check_apart(options: RunOptions, folder: Path) -> None:
         raise ValueError(
             f"--out: {folder} is one of the folders of pictures; choose a new one, best outside of {options.data}"
         )
-
-
-def resumed_options(recorded: RunOptions, folder: Path, changes: Mapping[str, Any]) -> RunOptions:
-    """The interrupted run's options with what may be changed.
-
-    Raises:
-        ValueError: for a change of what resuming can't change; the same value again is no change.
-    """
-    for name in [name for name in FIXED if name in changes]:
-        was, now = getattr(recorded, name), changes[name]
-        if was == now or (name == "net" and was and now and nets.completed(was) == nets.completed(now)):
-            continue
-        if name == "data" and is_folder(was) and is_folder(now):
-            continue  # a folder may have been moved: what is in it is compared
-        raise ValueError(
-            f"{_asked_by(name, recorded)}: the run in {folder} was made with {was},"
-            f" and --resume can't change that to {now}; leave it out, or begin another run with --out"
-        )
-    return replace(recorded, **changes)
-
-
-def _asked_by(name: str, recorded: RunOptions) -> str:
-    """What on the command line chooses a field: a named set and its size come with the preset."""
-    if name == "data" or (name == "size" and not is_folder(recorded.data)):
-        return "preset or --images"
-    return option_name(name)
-
-
-def _completed(saved: RunOptions, options: RunOptions, folder: Path) -> RunOptions:
-    """The options of a checkpoint of the first edition, which kept only some: run.json and the preset have the rest."""
-    if saved.data:
-        return saved
-    if not options.data:
-        raise ValueError(f"preset: {folder} doesn't say what the run was trained on; name its preset, or --images")
-    record = _read_json(folder / RUN)
-    rest = {name: record[name] for name in CHOSEN if name in record}
-    kept = {name: getattr(saved, name) for name in ("net", "steps", "lr", "ema_decay", "seed", "target")}
-    return replace(options, **{**rest, **kept})
 
 
 def _begin(
@@ -248,44 +210,10 @@ def _unwritable(error: OSError, folder: Path) -> str:
     return f"{what}; {good}; {remedy}, then --resume"
 
 
-def load_newest(folder: Path, processes: Processes = ALONE) -> TrainState | None:
-    """The newest good checkpoint: the last, else the one before it; None where there is none.
-
-    A damaged one is put aside, so that it never takes the good one's place.
-    """
-    last, previous = folder / "last.pt", folder / "previous.pt"
-    if last.exists():
-        try:
-            return load_checkpoint(last)
-        except ValueError as error:
-            if not previous.exists():
-                raise
-            state = load_checkpoint(previous)
-            processes.wait()
-            if processes.rank == 0:
-                last.replace(folder / "damaged.pt")
-                print(f"{error}; going on from {previous}, the other is kept as damaged.pt")
-            return state
-    if previous.exists():
-        return load_checkpoint(previous)
-    if processes.rank == 0:
-        print(f"{folder}: no checkpoint to resume; starting at step 0")
-    return None
-
-
 def _best_loss(folder: Path) -> float:
     """The validation loss of best.pt, or infinity where there is none that can be read."""
-    loss = _read_json(folder / "best.json").get("loss") if (folder / "best.pt").exists() else None
+    loss = read_json(folder / "best.json").get("loss") if (folder / "best.pt").exists() else None
     return loss if isinstance(loss, float) else math.inf
-
-
-def _read_json(path: Path) -> dict:
-    """What a file of ours says; nothing where it is missing or damaged."""
-    try:
-        record = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _diverged(what: str, log: TrainLog, checkpoint: Path) -> str:

@@ -1,0 +1,92 @@
+"""Going on with a run in a folder: its newest good checkpoint, and what may be changed; all else stays as recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ddpm_teach import nets
+from ddpm_teach.data.folder import RUN
+from ddpm_teach.training.checkpoint import load_checkpoint
+from ddpm_teach.training.distributed import ALONE, Processes
+from ddpm_teach.training.options import CHOSEN, FIXED, RunOptions, is_folder, option_name
+from ddpm_teach.training.state import TrainState
+
+
+def load_newest(folder: Path, processes: Processes = ALONE) -> TrainState | None:
+    """The newest good checkpoint: the last, else the one before it; None where there is none.
+
+    A damaged one is put aside, so that it never takes the good one's place.
+    """
+    last, previous = folder / "last.pt", folder / "previous.pt"
+    if last.exists():
+        try:
+            return load_checkpoint(last)
+        except ValueError as error:
+            if not previous.exists():
+                raise
+            state = load_checkpoint(previous)
+            processes.wait()
+            if processes.rank == 0:
+                last.replace(folder / "damaged.pt")
+                print(f"{error}; going on from {previous}, the other is kept as damaged.pt")
+            return state
+    if previous.exists():
+        return load_checkpoint(previous)
+    if processes.rank == 0:
+        print(f"{folder}: no checkpoint to resume; starting at step 0")
+    return None
+
+
+def resumed_options(recorded: RunOptions, folder: Path, changes: Mapping[str, Any]) -> RunOptions:
+    """The interrupted run's options with what may be changed.
+
+    Raises:
+        ValueError: for a change of what resuming can't change; the same value again is no change.
+    """
+    for name in [name for name in FIXED if name in changes]:
+        was, now = getattr(recorded, name), changes[name]
+        if was == now or (name == "net" and was and now and nets.completed(was) == nets.completed(now)):
+            continue
+        if name == "data" and is_folder(was) and is_folder(now):
+            continue  # a folder may have been moved: what is in it is compared
+        raise ValueError(
+            f"{_asked_by(name, recorded)}: the run in {folder} was made with {was},"
+            f" and --resume can't change that to {now}; leave it out, or begin another run with --out"
+        )
+    return replace(recorded, **changes)
+
+
+def _asked_by(name: str, recorded: RunOptions) -> str:
+    """What on the command line chooses a field: a named set and its size come with the preset."""
+    if name == "data" or (name == "size" and not is_folder(recorded.data)):
+        return "preset or --images"
+    return option_name(name)
+
+
+def completed(saved: RunOptions, options: RunOptions, folder: Path) -> RunOptions:
+    """The options of a checkpoint of the first edition, which kept only some: run.json and the preset have the rest."""
+    if saved.data:
+        return saved
+    if not options.data:
+        raise ValueError(f"preset: {folder} doesn't say what the run was trained on; name its preset, or --images")
+    record = read_json(path := folder / RUN)
+    if path.exists() and not record:
+        raise ValueError(
+            f"{path}: isn't readable, and the run's options are only there; remove it, and name them again"
+        )
+    rest = {name: record[name] for name in CHOSEN if name in record}
+    kept = {name: getattr(saved, name) for name in ("net", "steps", "lr", "ema_decay", "seed", "target")}
+    return replace(options, **{**rest, **kept})
+
+
+def read_json(path: Path) -> dict:
+    """What a file of ours says; nothing where it is missing or damaged."""
+    try:
+        record = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
