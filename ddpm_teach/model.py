@@ -116,9 +116,9 @@ class Model:
         What changes the network afterwards doesn't change the result, unless `precision` is "float32". A tuned model
         gives itself.
         """
-        from ddpm_teach.hardware.precision import Evaluated, Tuned, tuned
+        from ddpm_teach.hardware.precision import tuned
 
-        if isinstance(self.net, Tuned | Evaluated):
+        if hasattr(self.net, "wraps"):
             return self
         return replace(self, net=tuned(self.net, self.device, precision))
 
