@@ -47,7 +47,7 @@ _HOMES = {  # module: the public names that live there
 _ROOMS = {"exercises": "course.exercises", "interop": "interop", "show": "show"}  # modules that lessons name
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = sorted([*_HOME_OF, *_ROOMS])
+__all__ = sorted({*_HOME_OF, *_ROOMS} - {"interop"})  # which needs diffusers: `import *` works without
 
 
 def __getattr__(name: str) -> Any:

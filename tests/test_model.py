@@ -58,11 +58,11 @@ def test_every_weight_file_is_small_and_comes_with_a_card_and_a_sheet(name):
 
 
 def test_digits_are_of_the_class_that_was_asked_for():
-    """The card's figure is for 100 of each class; 80 in all have a standard error of about 3 points."""
+    """The card's figure is for 100 of each class; 50 in all have a standard error of about 4 points."""
     model = load_model("mnist32")
-    labels = torch.arange(10).repeat_interleave(8)
-    x = sample(model, 80, model.all_contexts(8), guidance_scale=2.0, steps=20, seed=0)
-    assert class_accuracy(load_classifier("mnist"), x[..., 2:30, 2:30], labels) >= 0.85
+    labels = torch.arange(10).repeat_interleave(5)
+    x = sample(model, 50, model.all_contexts(5), guidance_scale=2.0, steps=20, seed=0)
+    assert class_accuracy(load_classifier("mnist"), x[..., 2:30, 2:30], labels) >= 0.8
     assert (frame(x) < -0.9).all()  # black, as of every real digit
 
 
@@ -96,7 +96,7 @@ def test_the_classifier_knows_real_digits(digits):
 def test_the_digits_networks_are_far_below_every_linear_one(digits, name, size, linear):
     """`linear` is the ε-loss of the best linear denoiser on these pictures; 0.024 and 0.018 are on the cards."""
     model, pictures = load_model(name), load("mnist", "test", size=size)
-    assert validation_loss(model, pictures, n=1000, precision="float32") <= 0.030 < linear
+    assert validation_loss(model, pictures, n=300, precision="float32") <= 0.030 < linear
 
 
 # --- what a network was trained for travels with it ---------------------------------------------------------------
