@@ -45,10 +45,11 @@ def diffusion_loss(
         xt = xt.contiguous(memory_format=torch.channels_last)
     prediction = net(xt, t) if c is None else net(xt, t, c)
     errors = (prediction - target.ask(schedule, x0, eps, t)) ** 2
+    mean = errors.mean()
     if not min_snr:
-        return errors.mean(), errors.mean().detach()
+        return mean, mean.detach()
     weights = snr_weight(schedule, t, target, min_snr).reshape(-1, *[1] * (x0.ndim - 1))
-    return (errors * weights).mean(), errors.mean().detach()
+    return (errors * weights).mean(), mean.detach()
 
 
 def train(state: TrainState, images: ImageSet, processes: Processes = ALONE) -> Iterator[TrainLog]:
