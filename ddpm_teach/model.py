@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddpm_teach import nets
+from ddpm_teach.checks import check_int
+from ddpm_teach.data import captions
+from ddpm_teach.data.attributes import Attributes, Claim, drawn, rows
+from ddpm_teach.data.images import ImageSet
+from ddpm_teach.data.sets import load
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, TARGETS, Target, target_named
 from ddpm_teach.diffusion.types import Denoiser, Net
@@ -28,6 +35,9 @@ class Model:
         target: what it predicts: EPS, X0, V or FLOW, or the name of one.
         classes: the names of its classes, in the order of the context vector.
         card: how it was trained, as Markdown.
+        attributes: the columns and words that it is told, in the order of the context's places; empty for a network
+            that is told the class alone.
+        data: the name of the data set that it was trained on, for `load`.
 
     Raises:
         TypeError: for a network without `image_shape`.
@@ -39,6 +49,8 @@ class Model:
     target: Target | str = EPS
     classes: tuple[str, ...] = ()
     card: str = ""
+    attributes: Attributes = field(default_factory=dict)
+    data: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", target_named(self.target))
@@ -67,24 +79,61 @@ class Model:
         """The network read through its schedule."""
         return self.target.reader(self.net, self.schedule)
 
-    def context(self, *names: str) -> Tensor:
-        """One-hot contexts (len(names), number of classes) of the classes with these names.
+    def context(
+        self, *names: str, n: int = 1, rng: torch.Generator | None = None, **words: str
+    ) -> Float[Tensor, "b d"]:
+        """Contexts for n pictures of each class or description named: one-hot rows, or rows of attributes.
+
+            model.context("hero", "food")                              # any network with classes
+            model.context("hero", n=8)                                 # told attributes: eight different heroes
+            model.context("a king with green hair, holding an axe")    # told attributes
+            model.context(kind="knight", hair="green", n=8, rng=rng)   # told attributes
+
+        Of a network that is told attributes, what isn't named is drawn from the training pictures that match. No
+        condition is all zeros.
+
+        Args:
+            names: classes; or captions, where the network is told attributes.
+            n: contexts for each name.
+            rng: of what is drawn; torch's global generator unless given.
+            words: column → word, of `attributes`; `hair="green"` is short for `hair_color="green"`.
 
         Raises:
-            ValueError: for an unknown class, or a network that takes no context.
+            ValueError: for an unknown class or word, words for a network that is told the class alone, or a network
+                that takes no context.
         """
         if self.context_dim is None:
             raise ValueError("context: this network takes none; leave it out, and it draws what it likes")
+        check_int("n", n, 1)
+        if self.attributes:
+            claims = [captions.claim(column, word) for column, word in words.items()]
+            return torch.cat([self._rows(name, claims, n, rng) for name in names or [""]])
+        if words:
+            raise ValueError(
+                f"context: this network is told the class alone ({', '.join(self.classes)}), and no {', '.join(words)}"
+            )
         for name in names:
             if name not in self.classes:
                 raise ValueError(f"class: unknown class {name!r}; known are {', '.join(self.classes)}")
-        return torch.eye(len(self.classes), device="cpu")[[self.classes.index(name) for name in names]]
+        places = [self.classes.index(name) for name in names]
+        return torch.eye(len(self.classes), device="cpu")[places].repeat_interleave(n, 0)
 
-    def all_contexts(self, each: int = 1) -> Tensor | None:
+    def _rows(self, name: str, claims: list[Claim], n: int, rng: torch.Generator | None) -> Float[Tensor, "n d"]:
+        """Rows of attributes for a class, or a caption."""
+        images = _training_pictures(self.data)
+        table = images.attributes
+        if name in self.classes:
+            of_class = images.labels.numpy() == self.classes.index(name)
+            table = {column: words[of_class] for column, words in table.items()}
+        elif name:
+            claims = [*captions.parse(name).only, *claims]
+        return rows(drawn(table, claims, n, rng), self.attributes).float()
+
+    def all_contexts(self, each: int = 1, rng: torch.Generator | None = None) -> Tensor | None:
         """`each` contexts for every class, class by class; None if there are no classes, or none can be named."""
         if self.context_dim is None or not self.classes:
             return None
-        return self.context(*self.classes).repeat_interleave(each, 0)
+        return self.context(*self.classes, n=each, rng=rng)
 
     def check_contexts(self, contexts: Tensor, n: int) -> None:
         """Refuses contexts that the network doesn't take.
@@ -153,6 +202,12 @@ def load_model(name: str | Path, device: torch.device | str = "cpu") -> Model:
     return replace(state.model, card=f"{name}, {state.step} steps")
 
 
+@functools.cache
+def _training_pictures(data: str) -> ImageSet:
+    """Whose records lend what isn't named."""
+    return load(data)
+
+
 load_pretrained = load_model  # its name in the first edition
 
 
@@ -174,6 +229,7 @@ def save_weights(path: str | Path, model: Model, **meta: object) -> None:
     if not all(t.isfinite().all() for t in tensors.values()):
         raise ValueError(f"net: has weights that aren't finite, or too large for half precision; {path} isn't written")
     meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name}
+    meta |= {"attributes": dict(model.attributes), "data": model.data} if model.attributes else {}
     write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(model.classes), **meta})
 
 
@@ -192,7 +248,8 @@ def load_weights(path: str | Path) -> Model:
     schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64, device="cpu"))
     target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
     net.target = target.name
-    return Model(net, schedule, target, tuple(meta["classes"]))
+    attributes = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
+    return Model(net, schedule, target, tuple(meta["classes"]), "", attributes, meta.get("data", ""))
 
 
 def save_net(path: str | Path, net: nn.Module, classes: Iterable[str]) -> None:

@@ -196,9 +196,24 @@ def pick(rng: random.Random, names: str) -> Ramp:
     return RAMPS[rng.choice(names.split())]
 
 
-def pick_other(rng: random.Random, names: str, taken: Ramp) -> Ramp:
-    """One of the ramps named, but not `taken`."""
-    return pick(rng, " ".join(name for name in names.split() if name != taken.name))
+def contrast(one: Ramp, other: Ramp) -> float:
+    """How far apart the base tones are, weighted by what the eye sees best."""
+    red, green, blue = PALETTE[one.base].astype(int) - PALETTE[other.base]
+    return (2.5 * red**2 + 4 * green**2 + 2.5 * blue**2) ** 0.5
+
+
+def pick_clear(rng: random.Random, names: str, *beside: Ramp) -> Ramp:
+    """One of the ramps named that doesn't melt into any of those beside it, or else the one that does so least."""
+    clearest = {name: min((contrast(RAMPS[name], ramp) for ramp in beside), default=999) for name in names.split()}
+    limit = min(150, max(clearest.values()))
+    return RAMPS[rng.choice([name for name in names.split() if clearest[name] >= limit])]
+
+
+def overlay(canvas: Canvas, part: Canvas, line: int | None = None) -> None:
+    """Outline `part` by itself and lay it over the picture."""
+    part.outline(line)
+    drawn = part.pixels > 0
+    canvas.pixels[drawn] = part.pixels[drawn]
 
 
 def coin(rng: random.Random) -> bool:
@@ -211,6 +226,49 @@ def height(art: str) -> int:
     return len(art.strip("\n").split("\n"))
 
 
-def attributes(color: Ramp, accent: Ramp | None = None, item: str = "none") -> dict[str, str]:
-    """What the attribute table says about a thing, which faces nowhere."""
-    return {"color": color.name, "accent": accent.name if accent else "none", "item": item, "facing": "none"}
+# What the attribute table says about a sprite: column → what it means. One meaning each; "none" where nothing of the
+# kind is drawn, or where it is hidden. Columns that end in _color hold names of ramps.
+COLUMNS = {
+    "kind": "what it is: knight, slime, apple, …",
+    "color": "main colour: clothes (a knight in plate: the armour), body, fruit, liquid",
+    "second_color": "second colour of the body or the clothes: belt and sash, wings, belly, leaf, stopper",
+    "outfit": "what a hero wears: tunic, robe, armour, …",
+    "hair": "how the hair that shows is worn: short, long, curly, …",
+    "hair_color": "of hair and beard",
+    "skin": "a hero's skin, where it shows",
+    "beard": "full, long, moustache",
+    "hat": "what is on the head: hat, helmet, crown, hood, horns, a sprout",
+    "hat_color": "its colour",
+    "cape": "what hangs from the shoulders: cape, scarf, quiver",
+    "cape_color": "its colour",
+    "item": "what is held or carried: sword, book, coin, …",
+    "item_color": "the colour that most of it has: steel, wood, …",
+    "shield": "round, kite, tower, cross",
+    "shield_color": "its colour",
+    "pattern": "pattern, topping or emblem on the body: stripes, sprinkles, a plume, a label, a bite",
+    "pattern_color": "its colour",
+    "facing": "front, left or right; none for things",
+    "pose": "how it stands, or in which form it comes: standing, walking, coiled, rolled, sliced, …",
+}
+
+
+def record(color: Ramp | None, **parts: Ramp | str | None) -> dict[str, str]:
+    """A row of the attribute table but for the kind: what isn't named is "none", a ramp is written by its name.
+
+    A part that isn't drawn has no colour: where `hat` is "none", so is `hat_color`, whatever was chosen for it.
+    """
+    row = dict.fromkeys(COLUMNS, "none") | {"color": color}
+    for column, value in parts.items():
+        if column not in row or column == "kind":
+            raise ValueError(f"{column}: no column of the attribute table")
+        row[column] = value
+    row = {column: value.name if isinstance(value, Ramp) else value or "none" for column, value in row.items()}
+    for part in ("hat", "cape", "item", "shield", "pattern"):
+        if row[part] == "none":
+            row[f"{part}_color"] = "none"
+        elif row[f"{part}_color"] == "none":
+            raise ValueError(f"{part}: {row[part]} needs a {part}_color")
+    if row["hair"] == row["beard"] == "none":
+        row["hair_color"] = "none"
+    del row["kind"]
+    return row

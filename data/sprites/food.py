@@ -8,14 +8,7 @@ from __future__ import annotations
 
 import random
 
-from canvas import BLACK, RAMPS, WHITE, Canvas, Ramp, attributes, coin, height, pick, pick_other, tones
-
-
-def overlay(canvas: Canvas, part: Canvas, line: int | None = None) -> None:
-    """Outline `part` by itself and lay it over the picture."""
-    part.outline(line)
-    drawn = part.pixels > 0
-    canvas.pixels[drawn] = part.pixels[drawn]
+from canvas import BLACK, RAMPS, WHITE, Canvas, Ramp, coin, height, overlay, pick, pick_clear, record, tones
 
 
 def dots(canvas: Canvas, places: str, index: int, on: tuple[int, ...] = (), down: int = 0) -> None:
@@ -48,19 +41,16 @@ def bite(canvas: Canvas, x: int, y: int, flesh: Ramp) -> None:
                 canvas.dot(i + dx, j + dy, flesh.light if dy > 0 or dx > 0 else flesh.base)
 
 
+PLATES = "white sky pink wood teal steel yellow indigo red lime"
 PLATE = """
 cddddddddddddc
 .bcccccccccbb.
 """
 
 
-def plate(canvas: Canvas, rng: random.Random) -> Ramp | None:
-    """Perhaps a plate or board on the lowest rows; returns its colour."""
-    if coin(rng):
-        return None
-    ramp = pick(rng, "white sky pink wood teal steel yellow indigo red lime")
+def plate(canvas: Canvas, ramp: Ramp) -> None:
+    """A plate or board on the lowest rows."""
     canvas.stamp(PLATE, 1, 13, tones("abcd", ramp))
-    return ramp
 
 
 # --- apple ---
@@ -148,33 +138,40 @@ BLUSH = """
 
 
 def apple(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """An apple or a pear with stem, leaf, perhaps a blush on its cheek or a bite out of its side."""
+    """An apple or a pear with stem, leaf, perhaps a blush on its cheek, a worm or a bite out of its side."""
     ramp = pick(rng, "red red red lime green yellow blond")
-    leaf = pick(rng, "leaf green lime teal")
-    art = rng.choice(APPLES)
-    top = 14 - height(art)
-    canvas.stamp(art, 2, top, tones("123", ramp))
-    blush = pick(rng, "red orange" if ramp.name != "red" else "magenta orange")
-    if rng.random() < 0.4:
-        canvas.stamp(BLUSH, 7, 6, {"1": blush.base})
-        dots(canvas, "c9 bb c8 ac", blush.shade, on=(blush.base,))
-    item = rng.choice(["none", "bite", "worm"])
-    if item == "bite":
-        left = coin(rng)
-        bite(canvas, 0 if left else 11, rng.randrange(6, 9), RAMPS["cream"])
+    leaf = pick_clear(rng, "leaf green lime teal", ramp)
+    shape = rng.randrange(len(APPLES))
+    top = 14 - height(APPLES[shape])
+    canvas.stamp(APPLES[shape], 2, top, tones("123", ramp))
+    mark = rng.choice(["none", "blush", "bite", "worm"])
+    colors = {"blush": "red orange magenta pink", "worm": "lime pink sky"}
+    color = pick_clear(rng, colors.get(mark, "cream"), ramp)
+    if mark == "blush":
+        canvas.stamp(BLUSH, 7, 6, {"1": color.base})
+        dots(canvas, "c9 bb c8 ac", color.shade, on=(color.base,))
+    elif mark == "bite":
+        bite(canvas, rng.choice((0, 11)), rng.randrange(6, 9), color)
     canvas.outline()
-    shape, mirror = rng.choice(APPLE_LEAVES), coin(rng)
+    leafy, mirror = rng.choice(APPLE_LEAVES), coin(rng)
     stem = RAMPS["wood"]
     canvas.line(7, top, 8 if mirror else 7, top - rng.choice((2, 3)), stem.line)
     canvas.dot(8, top, stem.shade)
-    if shape:
-        leafy = Canvas()
-        leafy.stamp(shape, 3 if mirror else 9, max(top - 2, 1), tones("abcd", leaf), mirror)
-        overlay(canvas, leafy)
-    if item == "worm":
-        canvas.stamp("00.\n023\n.00", rng.choice((6, 8)), 9, tones("0123", RAMPS["lime"]))
-    canvas.stamp(rng.choice(["w", "w\nw", "ww\nw"]), 4, top + (5 if art is APPLES[3] else 2), {"w": WHITE})
-    return attributes(ramp, leaf if shape else None, item)
+    if leafy:
+        over = Canvas()
+        over.stamp(leafy, 3 if mirror else 9, max(top - 2, 1), tones("abcd", leaf), mirror)
+        overlay(canvas, over)
+    if mark == "worm":
+        canvas.stamp("00.\n023\n.00", rng.choice((6, 8)), 9, tones("0123", color))
+    pear = shape == 3
+    canvas.stamp(rng.choice(["w", "w\nw", "ww\nw"]), 4, top + (5 if pear else 2), {"w": WHITE})
+    return record(
+        ramp,
+        second_color=leaf if leafy else None,
+        pattern=mark,
+        pattern_color=color,
+        pose="pear" if pear else "apple",
+    )
 
 
 # --- grapes ---
@@ -211,8 +208,10 @@ bcd.cdd
 
 def grapes(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A bunch of grapes under a vine leaf."""
-    ramp, leaf = pick(rng, "purple indigo magenta lime green red blue"), pick(rng, "leaf green lime")
-    second = pick(rng, "purple lime magenta indigo red") if rng.random() < 0.4 else ramp
+    ramp = pick(rng, "purple indigo magenta lime green red blue")
+    leaf = pick_clear(rng, "leaf green lime", ramp)
+    second = pick_clear(rng, "purple lime magenta indigo red yellow", ramp)
+    mixed = rng.random() < 0.4
     bunch = rng.choice(BUNCHES)
     lean = rng.choice((-1, 1))
     glint = coin(rng)
@@ -220,7 +219,7 @@ def grapes(canvas: Canvas, rng: random.Random) -> dict[str, str]:
         shift = lean * 2 if row and count == bunch[row - 1] else 0
         for i in range(count):
             x, y = 6 - 2 * count + 1 + 4 * i + (shift if count < 3 else 0), 2 + 3 * row
-            colour = second if (row + i) % 3 == 2 else ramp
+            colour = second if mixed and (row + i) % 3 == 2 else ramp
             canvas.stamp(BERRY, x, y, tones("0123", colour))
             if glint:
                 canvas.dot(x + 1, y + 1, WHITE)
@@ -229,7 +228,7 @@ def grapes(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     leafy.stamp(rng.choice(VINE_LEAVES), rng.randrange(3, 7), 1, tones("abcd", leaf), mirror)
     overlay(canvas, leafy)
     canvas.line(8, 1, rng.choice((6, 7, 9)), 0, RAMPS["wood"].line)
-    return attributes(ramp, leaf, "none" if second is ramp else second.name + " grapes")
+    return record(ramp, second_color=leaf, pattern="mixed" if mixed else "none", pattern_color=second)
 
 
 # --- watermelon ---
@@ -290,22 +289,22 @@ def watermelon(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     shape = rng.randrange(3)
     key = tones("0123", flesh) | {"b": RAMPS["cream"].light, "c": rind.base}
     canvas.stamp(MELONS[shape], (1, 1, 2)[shape], (4, 1, 2)[shape], key)
-    stripe = rng.choice((0, 2, 3))
-    if stripe:
-        ys, xs = (canvas.pixels == rind.base).nonzero()
-        for x, y in zip(xs, ys, strict=True):
-            if (x + (y if shape == 2 else 0)) % 4 < stripe - 1:
-                canvas.dot(x, y, rind.shade)
-    seeds = rng.choice(MELON_SEEDS[shape])
-    seed = rng.choice((BLACK, RAMPS["chocolate"].shade, RAMPS["cream"].light))
-    dots(canvas, seeds, seed)
-    item = "bite" if coin(rng) else "none"
-    if item == "bite":
-        bite(canvas, rng.choice(((2, 7, 9), (3, 7, 8), (2, 4, 6))[shape]), (1, 0, 1)[shape], flesh)
+    stripe = rng.choice((2, 3))
+    ys, xs = (canvas.pixels == rind.base).nonzero()
+    for x, y in zip(xs, ys, strict=True):
+        if (x + (y if shape == 2 else 0)) % 4 < stripe - 1:
+            canvas.dot(x, y, rind.shade)
+    bitten = coin(rng)
+    seed = RAMPS["black"] if bitten else pick(rng, "black chocolate cream")
+    dots(canvas, rng.choice(MELON_SEEDS[shape]), seed.light if seed.name == "cream" else seed.line)
+    if bitten:
+        bite(canvas, rng.choice(((2, 7, 9), (3, 7, 8), (3, 4, 6))[shape]), (1, 0, 1)[shape], flesh)
     canvas.outline()
     if coin(rng):
         canvas.flip()
-    return attributes(flesh, rind, item)
+    mark, color = ("bite", flesh) if bitten else ("seeds", seed)
+    pose = ("half", "slice", "wedge")[shape]
+    return record(flesh, second_color=rind, pattern=mark, pattern_color=color, pose=pose)
 
 
 # --- bread ---
@@ -383,37 +382,39 @@ cddc
 
 
 def bread(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A loaf or a baguette with slashes in the crust, perhaps cut at one end, perhaps on a plate."""
+    """A loaf, cut at one end or slashed, perhaps on a plate; or a baguette, slashed or in a paper band."""
     crust = pick(rng, "crust crust ginger bronze brown wood")
-    cut = pick(rng, "cream crust blond bone")
-    item = "none"
-    if rng.random() < 0.4:
-        dish = None
+    dish = pick_clear(rng, PLATES, crust)
+    pose = rng.choice(("baguette", "loaf", "on plate"))
+    mark = rng.choice(("none", "slashes", "slashes", "band" if pose == "baguette" else "cut"))
+    color = pick_clear(rng, "white red sky lime pink blue" if mark == "band" else "cream bone blond", crust)
+    if pose == "baguette":
         canvas.stamp(BAGUETTE, 1, 2, tones("0123", crust))
-        dots(canvas, rng.choice(BAGUETTE_SLASHES), cut.light)
         dots(canvas, rng.choice(BAGUETTE_SLASHES), crust.shade)
-        if coin(rng):
-            item = "band"
-            dish = pick(rng, "white red sky lime pink blue")
+        if mark == "slashes":
+            dots(canvas, rng.choice(BAGUETTE_SLASHES[1:]), color.light)
+        elif mark == "band":
             width, start = rng.choice((2, 3)), rng.choice((5, 6, 7))
             for i in range(-4, 5):
                 for x in range(start + i, start + i + width):
                     if canvas.pixels[7 + i, x]:
-                        canvas.dot(x, 7 + i, dish.light if i < 0 else dish.base)
+                        canvas.dot(x, 7 + i, color.light if i < 0 else color.base)
     else:
-        dish = plate(canvas, rng)
+        if pose == "on plate":
+            plate(canvas, dish)
         art = rng.choice(LOAVES)
         up = 13 - height(art)
         canvas.stamp(art, 1, up, tones("0123", crust))
-        dots(canvas, rng.choice(SLASHES), cut.light)
         dots(canvas, rng.choice(SLASHES), crust.shade)
-        if rng.random() < 0.4:
-            item = "cut"
-            canvas.stamp(END, 11, up + 2, {"c": cut.base, "d": cut.light})
+        if mark == "slashes":
+            dots(canvas, rng.choice(SLASHES[1:]), color.light)
+        elif mark == "cut":
+            canvas.stamp(END, 11, up + 2, {"c": color.base, "d": color.light})
     canvas.outline()
     if coin(rng):
         canvas.flip()
-    return attributes(crust, dish, item)
+    second = dish if pose == "on plate" else None
+    return record(crust, second_color=second, pattern=mark, pattern_color=color, pose=pose)
 
 
 # --- fish ---
@@ -493,21 +494,22 @@ FINS = [
 ]
 
 
-FISH_PATTERNS = [
-    "",
-    "55 56 57 58 59 85 86 87 88 89",
-    "66 67 68 87 88 86 a7 a8",
-    "56 76 67 87 96 98 78",
-    "65 85 76 96 a5 67 87",
-]
+FISH_PATTERNS = {
+    "none": [""],
+    "stripes": ["65 66 67 68 69 85 86 87 88 89", "75 76 77 78 79 95 96 97 98 99", "74 75 76 77 78 a6 a7 a8"],
+    "scales": ["66 86 77 97 a6 a8 88", "75 95 86 a6 b5 77 97"],
+    "spots": ["65 75 66 76 88 98 89 99", "67 77 68 78 95 a5 96 a6"],
+}
 
 
 def fish(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A fish seen from the side, with fins and tail in a second colour, and stripes, spots or scales."""
+    """A white-bellied fish from the side, with fins and tail in a second colour (that of its plate) and a pattern."""
     ramp = pick(rng, "steel sky blue teal green orange red pink gold purple grey")
-    fin = pick(rng, "steel sky blue teal orange red yellow purple gold pink")
-    belly = pick(rng, "white cream pink yellow")
-    dish = plate(canvas, rng) if rng.random() < 0.3 else None
+    fin = pick_clear(rng, "steel sky blue teal orange red yellow purple gold pink", ramp)
+    belly = RAMPS["white"]
+    dish = rng.random() < 0.3
+    if dish:
+        plate(canvas, fin)
     body = rng.choice(FISHES)
     rows = height(body)
     top = 13 - rows if dish else 8 - rows // 2
@@ -519,9 +521,9 @@ def fish(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     canvas.stamp(body, 1, top, tones("123", ramp) | {"w": belly.light, "e": belly.base})
     if not dish and coin(rng):
         canvas.stamp("cc.\n.bc", rng.choice((5, 7)), top + rows - 1, tones("abcd", fin))
-    pattern = rng.randrange(len(FISH_PATTERNS))
-    mark = rng.choice((ramp.shade, ramp.light, fin.base))
-    dots(canvas, FISH_PATTERNS[pattern], mark, on=(ramp.base, ramp.light), down=top - 4)
+    pattern = rng.choice(list(FISH_PATTERNS))
+    mark = pick_clear(rng, "steel sky blue teal orange red yellow purple gold pink white black", ramp)
+    dots(canvas, rng.choice(FISH_PATTERNS[pattern]), mark.base, on=(ramp.base, ramp.light), down=top - 4)
     canvas.outline()
     for y in range(top + 2, top + rows - 2):
         canvas.dot(5, y, ramp.shade)
@@ -531,7 +533,8 @@ def fish(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     canvas.dot(3, eye - 1, WHITE if coin(rng) else ramp.light)
     if coin(rng):
         canvas.flip()
-    return attributes(ramp, fin, ("plain", "stripes", "scales", "spots", "spots")[pattern])
+    pose = "on plate" if dish else "none"
+    return record(ramp, second_color=fin, pattern=pattern, pattern_color=mark, pose=pose)
 
 
 # --- meat ---
@@ -581,27 +584,31 @@ GRILL = [
 def meat(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """Meat on the bone: a drumstick or a big joint with a bone through it, with grill marks, glaze or a bite."""
     ramp = pick(rng, "crust ginger meat brown bronze red")
-    bone = pick(rng, "bone white cream")
+    bone = pick_clear(rng, "bone white cream", ramp)
     shape = rng.randrange(2)
     canvas.stamp(MEATS[shape], 1, (1, 2)[shape], tones("123", ramp) | tones("bcd", bone))
-    item = rng.choice(["none", "grill marks", "bite", "glaze"])
-    inner = pick(rng, "meat pink cream")
-    if item == "bite":
-        bite(canvas, *rng.choice(((-1, 4), (0, 6), (4, -1)) if shape == 0 else ((3, -1), (9, 0), (8, 8))), inner)
+    extra = rng.choice(["none", "grill marks", "bite", "glaze", "ribbon" if shape == 0 else "leaf"])
+    colors = {
+        "grill marks": "black chocolate",
+        "bite": "meat pink cream",
+        "glaze": "yellow cream gold",
+        "ribbon": "white red leaf sky pink yellow",
+        "leaf": "leaf green lime",
+    }
+    color = pick_clear(rng, colors.get(extra, "red"), ramp)
+    if extra == "bite":
+        bite(canvas, *rng.choice(((-1, 4), (0, 6), (4, -1)) if shape == 0 else ((3, -1), (9, 0), (8, 8))), color)
     canvas.outline()
-    if item != "none":
-        mark = rng.choice((ramp.light, RAMPS["yellow"].light)) if item == "glaze" else ramp.shade
-        dots(canvas, rng.choice(GRILL), mark, on=ramp[1:4])
-    accent = bone
-    if shape == 0 and coin(rng):
-        accent = pick(rng, "white red leaf sky pink yellow")
-        canvas.stamp("..cd\n.ccd\nccb.\nbb..", 9, 9, tones("abcd", accent))
-    elif shape == 1 and coin(rng):
-        accent = pick(rng, "leaf green lime")
-        canvas.stamp("..cd.\n.ccdd\n.bcc.", rng.choice((4, 6, 8)), 11, tones("abcd", accent))
+    if extra in ("grill marks", "glaze"):
+        dots(canvas, rng.choice(GRILL), color.shade if extra == "grill marks" else color.light, on=ramp[1:4])
+    elif extra == "ribbon":
+        canvas.stamp("..cd\n.ccd\nccb.\nbb..", 9, 9, tones("abcd", color))
+    elif extra == "leaf":
+        canvas.stamp("..cd.\n.ccdd\n.bcc.", rng.choice((4, 6, 8)), 11, tones("abcd", color))
     if coin(rng):
         canvas.flip()
-    return attributes(ramp, accent, item)
+    pose = ("drumstick", "joint")[shape]
+    return record(ramp, second_color=bone, pattern=extra, pattern_color=color, pose=pose)
 
 
 # --- cheese ---
@@ -635,35 +642,43 @@ HOLES = ["", "aa", "aa\nad", "aaa\naaa\n.dd", "aaa\naad", ".aa\naaa\naaa\n.dd"]
 
 
 def cheese(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A wedge of cheese with holes in its front, perhaps a coloured rind, a mouse's bite, a plate."""
+    """A wedge of cheese with holes in its front, perhaps a mouse's bite, a rind and a plate of one colour."""
     ramp = pick(rng, "yellow yellow gold blond orange cream")
-    dish = plate(canvas, rng)
+    second = pick_clear(rng, "red red orange brown green black white sky teal indigo", ramp)
+    rind, dish, bitten = coin(rng), coin(rng), rng.random() < 0.35
+    if dish:
+        plate(canvas, second)
     art = rng.choice(WEDGES)
     top = 13 - height(art)
     canvas.stamp(art, 1, top, tones("0123", ramp))
     hole = {"a": ramp.shade, "d": ramp.light}
-    for x, y in ((2, 9), (5, 7), (8, 9), (11, 7), (11, 10)):
-        canvas.stamp(rng.choice(HOLES), x, y, hole)
-    item = rng.choice(["none", "bite", "rind", "rind"])
-    rind = pick(rng, "red red orange brown green black")
-    if item == "rind":
+    for i, (x, y) in enumerate(((5, 7), (8, 9), (2, 9), (11, 7), (11, 10))):
+        canvas.stamp(rng.choice(HOLES[2 if i < 2 else 0 :]), x, y, hole)
+    if rind:
         for y in range(top, 13):
             x = int(max(canvas.pixels[y].nonzero()[0]))
-            canvas.dot(x, y, rind.base)
-            canvas.dot(x - 1, y, rind.light if y < top + 4 else rind.base)
-    elif item == "bite":
-        bite(canvas, rng.choice((-2, 12)), rng.choice((7, 8)), ramp)
+            canvas.dot(x, y, second.base)
+            canvas.dot(x - 1, y, second.light if y < top + 4 else second.base)
+    if bitten:
+        bite(canvas, rng.choice((-2,) if rind else (-2, 12)), rng.choice((7, 8)), ramp)
     for x in rng.choice(((), (8,), (7, 11), (5, 10))):
         canvas.stamp("11", x, top + 2, tones("123", ramp))
     canvas.outline()
     if coin(rng):
         canvas.flip()
-    return attributes(ramp, rind if item == "rind" else dish, item)
+    return record(
+        ramp,
+        second_color=second if rind or dish else None,
+        pattern="bite" if bitten else "holes",
+        pattern_color=ramp,
+        pose="on plate" if dish else "none",
+    )
 
 
 # --- cake ---
 
 ICING_FLAVOURS = "pink chocolate white magenta sky lime red yellow purple teal cream orange"
+SPRINKLE_COLORS = "red yellow sky white lime blue"
 SLICE = """
 ........333333
 .....333333333
@@ -683,35 +698,37 @@ TOPPINGS = {
     "candle": (".f\n.f\n.2\n.1\n.2", "sky pink lime yellow white blue"),
     "chocolate": ("..1\n.21\n321\n21.", "chocolate"),
     "blueberry": ("....\n.32.\n2132\n1.21", "indigo blue"),
-    "lemon": (".22.\n2332\n2322\n.22.", "yellow lime orange"),
+    "lemon": (".22.\n2332\n2322\n.22.", "yellow lime"),
 }
 
 
-def topping(canvas: Canvas, rng: random.Random, x: int, bottom: int) -> tuple[str, Ramp]:
-    """A cherry, candle, ... standing on row `bottom`; returns its name and colour."""
-    item = rng.choice(list(TOPPINGS))
-    art, names = TOPPINGS[item]
-    ramp = pick(rng, names)
+def topping(canvas: Canvas, rng: random.Random, x: int, bottom: int, icing: Ramp) -> tuple[str, Ramp]:
+    """A cherry, candle, ... standing on row `bottom` of the icing; returns its name and colour."""
+    name = rng.choice([name for name in TOPPINGS if name != icing.name])
+    art, names = TOPPINGS[name]
+    ramp = pick_clear(rng, names, icing)
     extras = {"g": RAMPS["green"].base, "f": RAMPS["orange"].base}
     canvas.stamp(art, x, max(bottom + 1 - height(art), 1), tones("0123", ramp) | extras)
-    return item, ramp
+    return name, ramp
 
 
 def cake(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A slice of layer cake: sponge, filling, icing that drips, a topping."""
-    icing, filling = pick(rng, ICING_FLAVOURS), pick(rng, ICING_FLAVOURS)
-    sponge = pick(rng, "cream blond chocolate crust pink")
-    key = tones("123", icing) | {"b": sponge.shade, "c": sponge.base, "d": sponge.light, "f": filling.base}
+    """A slice of layer cake: sponge, icing that drips and is its filling too, a topping or sprinkles."""
+    icing = pick(rng, ICING_FLAVOURS)
+    sponge = pick_clear(rng, "cream blond chocolate crust pink", icing)
+    key = tones("123", icing) | {"b": sponge.shade, "c": sponge.base, "d": sponge.light, "f": icing.base}
     canvas.stamp(SLICE, 1, 5, key)
     canvas.stamp(rng.choice(DRIPS), 1, 10, key)
-    side = rng.choice((8, 9, 10))
-    item, accent = ("none", filling) if rng.random() < 0.15 else topping(canvas, rng, side, 6)
+    color = pick_clear(rng, SPRINKLE_COLORS, icing)
+    extra = rng.choice(("none", "sprinkles", "topping", "topping", "topping"))
+    if extra == "topping":
+        extra, color = topping(canvas, rng, rng.choice((8, 9, 10)), 6, icing)
     canvas.outline()
-    if coin(rng):
-        dots(canvas, "78 48 a8 67" if coin(rng) else "38 58 97 b8", pick(rng, "red yellow sky white lime").light)
+    if extra == "sprinkles":
+        dots(canvas, rng.choice(("78 48 a8 67 c7 e8", "38 58 97 b8 77 d7")), color.light)
     if coin(rng):
         canvas.flip()
-    return attributes(icing, accent, item)
+    return record(icing, second_color=sponge, pattern=extra, pattern_color=color)
 
 
 # --- cupcake ---
@@ -778,22 +795,25 @@ bccbccbccbcc
 .bccbccbccb.
 """,
 ]
-SPRINKLES = ["", "57 88 a6 75", "49 68 a9 86", "66 77 99 58", "59 89 a8 67 76"]
+SPRINKLES = ["57 88 a6 75", "49 68 a9 86", "66 77 99 58", "59 89 a8 67 76"]
 
 
 def cupcake(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A cupcake: pleated paper, swirled icing, sprinkles, something on top."""
-    icing, paper = pick(rng, ICING_FLAVOURS), pick(rng, "crust chocolate white sky red purple teal yellow pink blue")
+    """A cupcake: pleated paper, swirled icing, sprinkles or something on top."""
+    icing = pick(rng, ICING_FLAVOURS)
+    paper = pick_clear(rng, "crust chocolate white sky red purple teal yellow pink blue", icing)
     art = rng.choice(FROSTINGS)
     top = 11 - height(art)
     canvas.stamp(rng.choice(WRAPPERS), 2, 11, tones("bcd", paper))
     canvas.stamp(art, 2, top, tones("123", icing))
-    item = "none"
-    if rng.random() < 0.8:
-        item, _ = topping(canvas, rng, rng.choice((6, 7)), top + 1)
+    color = pick_clear(rng, SPRINKLE_COLORS, icing)
+    extra = rng.choice(("none", "sprinkles", "topping", "topping", "topping"))
+    if extra == "topping":
+        extra, color = topping(canvas, rng, rng.choice((6, 7)), top + 1, icing)
     canvas.outline()
-    dots(canvas, rng.choice(SPRINKLES), pick(rng, "red yellow sky white lime blue").light)
-    return attributes(icing, paper, item)
+    if extra == "sprinkles":
+        dots(canvas, rng.choice(SPRINKLES), color.light)
+    return record(icing, second_color=paper, pattern=extra, pattern_color=color)
 
 
 # --- doughnut ---
@@ -851,26 +871,27 @@ TOP_PATTERNS = {
 
 
 def doughnut(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A ring doughnut with dripping icing and sprinkles, stripes or nuts, perhaps bitten."""
-    icing, dough = pick(rng, ICING_FLAVOURS), pick(rng, "crust crust ginger bronze chocolate blond")
+    """A ring doughnut with dripping icing and sprinkles, stripes or nuts, or bitten."""
+    icing = pick(rng, ICING_FLAVOURS)
+    dough = pick_clear(rng, "crust crust ginger bronze chocolate blond", icing)
     canvas.ellipse(7.5, 7.5, 7, 6.4, dough)
     canvas.stamp(rng.choice(GLAZE), 1, 2, tones("123", icing))
     if coin(rng):
         canvas.flip()
     canvas.stamp(".11.\n1001\n1001\n.11.", 6, 6, {"0": dough.line, "1": dough.shade})
-    item = rng.choice(list(TOP_PATTERNS))
-    first, second = pick(rng, "white yellow pink sky lime red"), pick(rng, "white yellow sky blue red chocolate")
-    first, second = (icing.shade if ramp is icing else ramp.light for ramp in (first, second))
-    places = rng.choice(TOP_PATTERNS[item])
-    dots(canvas, places, first, on=icing[1:4])
-    if item == "sprinkles":
-        dots(canvas, " ".join(places.split()[::2]), second, on=icing[1:4])
-    if rng.random() < 0.3:
-        item = "bite"
+    extra = rng.choice(["bite", *TOP_PATTERNS])
+    color = pick_clear(rng, "crust cream brown" if extra == "nuts" else f"{SPRINKLE_COLORS} pink chocolate", icing)
+    if extra == "bite":
+        color = dough
         bite(canvas, *rng.choice(((12, 4), (12, 7), (-1, 5), (9, -2))), dough)
+    else:
+        places = rng.choice(TOP_PATTERNS[extra])
+        dots(canvas, places, color.light, on=icing[1:4])
+        if extra == "sprinkles":
+            dots(canvas, " ".join(places.split()[::2]), color.base, on=(color.light,))
     canvas.outline()
     canvas.stamp("00\n00", 7, 7, {"0": 0})
-    return attributes(icing, dough, item)
+    return record(icing, second_color=dough, pattern=extra, pattern_color=color)
 
 
 # --- carrot ---
@@ -934,17 +955,16 @@ def carrot(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     canvas.stamp(rng.choice(CARROTS), 1, 3, tones("123", ramp))
     dots(canvas, rng.choice(RIDGES), ramp.light)
     dots(canvas, rng.choice(RIDGES), ramp.shade)
-    item = "none"
-    if rng.random() < 0.3:
-        item = "bite"
-        bite(canvas, *rng.choice(((7, 8), (1, 4), (-2, 10))), ramp)
+    bitten = rng.random() < 0.3
+    if bitten:
+        bite(canvas, *rng.choice(((-1, 9), (0, 9), (0, 10))), ramp)
     leafy = Canvas()
     leafy.stamp(rng.choice(CARROT_LEAVES), 9, 1, tones("bcd", leaf))
     canvas.outline()
     overlay(canvas, leafy)
     if coin(rng):
         canvas.flip()
-    return attributes(ramp, leaf, item)
+    return record(ramp, second_color=leaf, pattern="bite" if bitten else "none", pattern_color=ramp)
 
 
 # --- mushroom ---
@@ -1011,30 +1031,32 @@ STALKS = [
 GRASS = ["d..d\ncd.c\nbccb", ".d..\nccd.\nbbcc", "d.d.\nccdc\nbbcb"]
 SPOTS = {
     "none": [""],
-    "dots": ["45 94 77 b6 37", "54 85 37 a7 b5", "55 a5 77 38 c7 83"],
+    "spots": ["45 94 77 b6 37", "54 85 37 a7 b5", "55 a5 77 38 c7 83"],
     "patches": ["44 54 45 95 a5 a6 68 78", "53 63 54 98 a8 99 36 37 c6", "74 84 75 36 46 47 a7 b7 b6"],
-    "bands": ["36 47 57 68 78 88 98 a7 b7 c6", "46 55 65 74 84 95 a5 b6"],
+    "stripes": [
+        "43 44 45 36 37 38 73 74 75 76 77 78 a3 a4 b5 b6 b7 b8",
+        "45 55 65 75 85 95 a5 b5 38 48 58 68 78 88 98 a8 b8",
+    ],
 }
 
 
 def mushroom(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A mushroom: cap of one of three shapes, with or without spots, on a stalk, perhaps in grass."""
-    ramp, stalk = pick(rng, "red red brown ginger crust white purple blue teal pink"), pick(rng, "cream bone white")
+    ramp = pick(rng, "red red brown ginger crust white purple blue teal pink")
+    stalk = pick_clear(rng, "cream bone white", ramp)
     cap = rng.choice(CAPS)
-    rows = len(cap.strip("\n").split("\n"))
-    top = 10 - rows
+    top = 10 - height(cap)
     canvas.stamp(rng.choice(STALKS), 3, 9, tones("abcd", stalk))
     canvas.stamp(cap, 1, top, tones("123", ramp))
-    item = rng.choice(["none", "dots", "dots", "patches", "patches", "bands"])
-    spot = pick(rng, "cream white yellow")
-    mark = spot.light if ramp.name != "white" else RAMPS["grey"].light
-    dots(canvas, rng.choice(SPOTS[item]), mark, on=(ramp.base, ramp.light))
-    accent = stalk
-    if coin(rng):
-        accent = pick(rng, "leaf green lime teal")
-        canvas.stamp(rng.choice(GRASS), rng.choice((1, 3, 9, 10)), 12, tones("bcd", accent))
+    pattern = rng.choice(["none", "spots", "spots", "patches", "patches", "stripes"])
+    mark = pick_clear(rng, "cream white yellow red brown", ramp)
+    dots(canvas, rng.choice(SPOTS[pattern]), mark.light, on=(ramp.base, ramp.light))
+    grass = coin(rng)
+    if grass:
+        canvas.stamp(rng.choice(GRASS), rng.choice((1, 3, 9, 10)), 12, tones("bcd", RAMPS["leaf"]))
     canvas.outline()
-    return attributes(ramp, accent, item)
+    pose = "in grass" if grass else "none"
+    return record(ramp, second_color=stalk, pattern=pattern, pattern_color=mark, pose=pose)
 
 
 # --- ice cream ---
@@ -1082,12 +1104,12 @@ SAUCES = [
     """
 ..3322..
 .333222.
-2232.222
-.2..2...
+.2.2..2.
 """,
 ]
-CONES = [
-    """
+CONES = {
+    "cone": [
+        """
 bcdcbcdb
 dcbcdcbb
 cbcdcbcb
@@ -1096,7 +1118,7 @@ cbcdcbcb
 ..dcbb..
 ...cb...
 """,
-    """
+        """
 bdbdbdbb
 dcccccbb
 .dcdcbb.
@@ -1105,7 +1127,9 @@ dcccccbb
 ..dcbb..
 ...cb...
 """,
-    """
+    ],
+    "cup": [
+        """
 dddcccbb
 ddccccbb
 dddcccbb
@@ -1114,38 +1138,39 @@ dddcccbb
 ..dccb..
 ..dccb..
 """,
-]
+    ],
+}
 GARNISH = {
-    "none": (".", "red"),
     "cherry": ("..0\n.0.\n321\n221", "red magenta"),
-    "wafer": ("..32\n..32\n.32.\n.32.\n.32.", "crust chocolate blond"),
-    "biscuit": (".333\n.321\n.221\n..21", "crust chocolate"),
+    "wafer": ("..32\n..32\n.32.\n.32.\n.32.", "crust chocolate cream"),
+    "biscuit": (".333\n.321\n.221\n..21", "crust chocolate cream"),
     "mint": ("32.3\n.232\n..1.", "lime green leaf"),
 }
 
 
 def ice_cream(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """An ice-cream cone: one or two scoops, sauce, a wafer, cherry or mint leaf."""
+    """One or two scoops of ice cream in a cone or a wafer cup, with sauce, a wafer, cherry, biscuit or mint leaf."""
     flavours = "pink cream chocolate lime sky yellow magenta orange purple white teal red"
-    ramp, second = pick(rng, flavours), pick(rng, flavours)
-    cone = pick(rng, "crust ginger gold blond bronze")
-    two = coin(rng)
-    canvas.stamp(rng.choice(CONES), 4, 8, tones("bcd", cone))
-    garnish = rng.choice(list(GARNISH))
-    shape, names = GARNISH[garnish]
-    canvas.stamp(shape, rng.choice((5, 7, 8)), 1, tones("0123", pick(rng, names)))
+    ramp = pick(rng, flavours)
+    second = pick_clear(rng, flavours, ramp)
+    upper, two = (second, True) if coin(rng) else (ramp, False)
+    holder = rng.choice(list(CONES))
+    canvas.stamp(rng.choice(CONES[holder]), 4, 8, tones("bcd", RAMPS["crust"]))
+    extra = rng.choice(["none", "sauce", *GARNISH])
+    art, names = GARNISH.get(extra, ("", "chocolate red yellow white"))
+    color = pick_clear(rng, names, upper)
+    canvas.stamp(art, rng.choice((5, 7, 8)), 1, tones("0123", color))
     if two:
         canvas.stamp(SMALL_SCOOP, 4, 3, tones("123", second))
         canvas.stamp(LOWER_SCOOP, 3, 6, tones("0123", ramp))
     else:
         canvas.stamp(rng.choice(SCOOPS), 3, 3, tones("123", ramp))
-    if coin(rng):
-        sauce = pick_other(rng, "chocolate red yellow white", second if two else ramp)
-        canvas.stamp(SAUCES[two], 4 if two else 3, 3, tones("123", sauce))
+    if extra == "sauce":
+        canvas.stamp(SAUCES[two], 4 if two else 3, 3, tones("123", color))
     canvas.outline()
     if coin(rng):
         canvas.flip()
-    return attributes(ramp, second if two else cone, garnish)
+    return record(ramp, second_color=second if two else None, pattern=extra, pattern_color=color, pose=holder)
 
 
 # --- burger ---
@@ -1166,37 +1191,36 @@ BUNS = [
 22222222222221
 """,
 ]
-LAYERS = {
-    "patty": ("22222222222222\n11111111111111", "chocolate brown bronze"),
+PATTY = "22222222222222\n11111111111111"
+FILLINGS = {
     "lettuce": ("33233323332333\n.2..12..2.12..", "lime leaf green"),
     "cheese": ("33333333333333\n..222....22...", "yellow orange gold"),
     "tomato": (".222333222333.", "red"),
-    "onion": (".332233223322.", "purple cream"),
+    "onion": (".332233223322.", "purple white"),
     "bacon": ("22332233223322", "meat"),
     "egg": (".333322223333.", "white"),
 }
-SEEDS = ["", "43 63 92 b3 74", "52 83 a2 44 c4", "42 62 82 a3 53 73 93"]
+SEEDS = ["43 63 92 b3 74", "52 83 a2 44 c4", "42 62 82 a3 53 73 93"]
 
 
 def burger(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A burger: sesame bun, patty and two or three other layers in any order."""
-    bun = pick(rng, "crust crust ginger bronze blond chocolate")
-    layers = rng.sample([name for name in LAYERS if name != "patty"], 3)
-    layers.insert(rng.randrange(1, 3), "patty")
+    """A burger: sesame bun, one patty or two, with one kind of filling above, below or between."""
+    bun = pick(rng, "crust crust ginger blond orange cream")
+    filling = rng.choice(list(FILLINGS))
+    art, names = FILLINGS[filling]
+    color = pick_clear(rng, names, bun)
+    patty = pick_clear(rng, "chocolate brown meat", color, bun)
+    double = coin(rng)
     canvas.stamp("22222222222221\n.111111111111.", 1, 12, tones("123", bun))
     y = 12
-    accent = bun
-    for name in layers:
-        art, names = LAYERS[name]
-        ramp = pick(rng, names)
-        if name != "patty" and accent is bun:
-            accent = ramp
-        y -= 2 if name == "patty" else 1
-        canvas.stamp(art, 1, y, tones("123", ramp))
+    for layer in rng.choice(("pfpf", "fpfp", "fpfpf", "pffp") if double else ("fpf", "pff", "ffp")):
+        y -= 2 if layer == "p" else 1
+        canvas.stamp(PATTY if layer == "p" else art, 1, y, tones("123", patty if layer == "p" else color))
     canvas.stamp(rng.choice(BUNS), 1, y - 5, tones("123", bun))
     canvas.outline()
     dots(canvas, rng.choice(SEEDS), RAMPS["cream"].light)
-    return attributes(bun, accent, layers[-1])
+    pose = "double" if double else "single"
+    return record(bun, second_color=patty, pattern=filling, pattern_color=color, pose=pose)
 
 
 # --- mug ---
@@ -1231,8 +1255,8 @@ HANDLES = ["cccb\n...b\n...b\n...b\nbbbb", "ccc.\n..cb\n...b\n..bb\nbbb.", "cccb
 MUG_MARKS = {
     "none": "",
     "stripes": "33222221\n........\n33222221",
-    "heart": "3.3\n222\n.1.",
-    "star": ".3.\n333\n2.2",
+    "heart": ".3.2.\n33222\n.222.\n..2..",
+    "star": "..3..\n33322\n.222.\n.2.2.",
 }
 FROTH = [
     "..dd..ddd.\ndddddddddd\ncddcdddcdc\n.cc..cc..c",
@@ -1244,24 +1268,25 @@ STEAM = ["", ".d..d\nd..d.\n.d..d", "d..\n.d.\nd..", "..d..d\n.d..d."]
 
 def mug(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A mug of beer with froth, or of tea, cocoa or milk with steam; stripes or an emblem on its side."""
-    ramp = pick(rng, "gold wood white red blue green sky purple orange steel pink teal")
-    drink = pick(rng, "chocolate gold cream red bronze lime")
+    ramp = pick(rng, "gold wood red blue green sky purple orange steel pink teal black")
     beer = coin(rng)
+    drink = RAMPS["white"] if beer else pick_clear(rng, "chocolate gold cream red bronze lime", ramp)
     canvas.stamp(rng.choice(MUGS), 1, 5, tones("0123", ramp))
     canvas.stamp(rng.choice(HANDLES), 11, 7, tones("abcd", ramp))
-    item = rng.choice(list(MUG_MARKS))
-    mark = pick_other(rng, "white yellow red night sky", ramp)
-    canvas.stamp(MUG_MARKS[item], 3 if item == "stripes" else 5, 9, tones("123", mark))
+    pattern = rng.choice(list(MUG_MARKS))
+    mark = pick_clear(rng, "white yellow red night sky", ramp)
+    canvas.stamp(MUG_MARKS[pattern], 3 if pattern == "stripes" else 4, 9, tones("123", mark))
     if beer:
-        canvas.stamp(rng.choice(FROTH), 2, 3, tones("abcd", RAMPS["white"]))
+        canvas.stamp(rng.choice(FROTH), 2, 3, tones("abcd", drink))
     else:
         canvas.stamp("33333333\n22222222", 3, 5, tones("123", drink))
     canvas.outline()
-    if not beer:
-        canvas.stamp(rng.choice(STEAM), rng.choice((4, 5)), 1, {"d": RAMPS["grey"].base})
+    steam = "" if beer else rng.choice(STEAM)
+    canvas.stamp(steam, rng.choice((4, 5)), 1, {"d": RAMPS["grey"].base})
     if coin(rng):
         canvas.flip()
-    return attributes(ramp, RAMPS["white"] if beer else drink, item)
+    pose = "frothy" if beer else "steaming" if steam else "none"
+    return record(ramp, second_color=drink, pattern=pattern, pattern_color=mark, pose=pose)
 
 
 KINDS = {

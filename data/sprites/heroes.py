@@ -3,7 +3,8 @@
 Every kind is one function `kind(canvas, rng, side)`; `side` is 0 or 1 and also picks the half of each (front, side)
 pair of ASCII art. Letters name a ramp's tones in the order line, shade, base, light (see CHARS), so any part can be
 worn in any colour. A figure is built from outlined layers: what is behind it, its body, its head, what it holds.
-Profiles are drawn facing right and mirrored half of the time.
+Which part each pixel belongs to is kept, so that the record names what shows, and nothing that is covered. Profiles are
+drawn facing right and mirrored half of the time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import partial
 from random import Random
 
 import numpy as np
-from canvas import BLACK, BRIGHTS, CLOTHS, HAIRS, RAMPS, SKINS, WHITE, Canvas, Ramp, tones
+from canvas import BLACK, BRIGHTS, CLOTHS, HAIRS, RAMPS, SKINS, WHITE, Canvas, Ramp, record, tones
 
 CHARS = {
     "skin": "0123",
@@ -29,8 +30,7 @@ CHARS = {
     "leaf": "IJKL",
     "bone": "TUVF",
 }
-Part = tuple[str, int, int]  # art and the place of its top left corner
-Pair = tuple[str, str]  # front and side art of one thing
+Part = tuple[str, str, int, int]  # the column it is recorded in, art, and the place of its top left corner
 Key = dict[str, int]
 
 
@@ -43,6 +43,8 @@ LEGS = ramps("brown, black, grey, white, indigo, wood, bone, green")
 BOOTS = ramps("brown, black, chocolate, wood, grey, red")
 EARTHS = ramps("brown, green, leaf, teal, wood, grey, ginger, blue, lime, red, purple, indigo")
 NATURAL = ramps("black, grey, white, brown, ginger, blond, red")
+HOARY = 2 * ramps("grey, white") + HAIRS  # of the old, mostly
+WILD = 2 * NATURAL + HAIRS
 DARKS = ramps("black, night, indigo, purple, red, blue, green, teal, grey, brown")
 ARMOURS = ramps("steel, steel, gold, bronze, grey, black")
 STEELS = ramps("steel, steel, grey")
@@ -61,9 +63,13 @@ LIKE = {
 
 
 def look(rng: Random, **choices: list[Ramp]) -> dict[str, Ramp]:
-    """One ramp for each entry of CHARS, from `choices` or the usual group; trim always differs from cloth."""
+    """One ramp for each entry of CHARS, from `choices` or the usual group, and for what is worn over them.
+
+    Trim, cape and shield always differ from the cloth; a hat is of the same cloth half of the time.
+    """
     groups = {"skin": SKINS, "hair": HAIRS, "cloth": CLOTHS, "trim": BRIGHTS, "legs": LEGS, "boots": BOOTS}
     groups |= {"metal": STEELS, "wood": ramps("bronze, crust")} | {n: [RAMPS[n]] for n in ("gold", "leaf", "bone")}
+    groups |= {"cape": CLOTHS, "shield": BRIGHTS + ramps("white, black"), "plume": BRIGHTS + ramps("white")}
     groups |= choices
     ramp = {part: rng.choice(group) for part, group in groups.items()}
     while ramp["cloth"].name in LIKE.get(ramp["skin"].name, ()):
@@ -71,24 +77,61 @@ def look(rng: Random, **choices: list[Ramp]) -> dict[str, Ramp]:
     near = {ramp["cloth"].name}.union(*(LIKE.get(ramp[part].name, ()) for part in ("skin", "cloth")))
     while ramp["hair"].name in near:
         ramp["hair"] = rng.choice(groups["hair"])
-    while ramp["trim"] is ramp["cloth"]:
-        ramp["trim"] = rng.choice(groups["trim"])
-    return {"sleeve": ramp["cloth"], "armour": ramp["metal"]} | ramp
+    for part in ("trim", "cape", "shield"):
+        while ramp[part] is ramp["cloth"]:
+            ramp[part] = rng.choice(groups[part])
+    hat = ramp["cloth"] if rng.random() < 0.5 else rng.choice(CLOTHS)
+    while hat is ramp["trim"] or hat is ramp["hair"]:
+        hat = rng.choice(CLOTHS)
+    return {"sleeve": ramp["cloth"], "armour": ramp["metal"], "hat": hat} | ramp
 
 
-def layer(canvas: Canvas, key: Key, *parts: Part) -> None:
-    """Paint the parts as one shape with its own outline over what is already there."""
-    new = Canvas()
-    for art, x, y in parts:
-        new.stamp(art, x, y, key)
-    new.outline()
-    canvas.pixels = np.where(new.pixels > 0, new.pixels, canvas.pixels)
+class Figure:
+    """A canvas and, for each pixel, which column's part it shows ("" for outlines and what has no column)."""
 
+    def __init__(self, canvas: Canvas, ramp: dict[str, Ramp]) -> None:
+        self.canvas, self.ramp = canvas, ramp
+        self.shows = np.full(canvas.pixels.shape, "", dtype="<U8")
 
-def centre(canvas: Canvas) -> None:
-    """Move the drawn part to the middle of the canvas, left to right."""
-    columns = np.flatnonzero(canvas.pixels.any(0))
-    canvas.shift((16 - 1 - columns[0] - columns[-1]) // 2, 0)
+    def layer(self, *parts: Part) -> None:
+        """Paint the parts as one shape with its own outline over what is already there."""
+        new, shows = Canvas(), np.full_like(self.shows, "")
+        for name, art, x, y in parts:
+            piece = Canvas()
+            piece.stamp(art, x, y, self.key(name))
+            new.pixels = np.where(piece.pixels > 0, piece.pixels, new.pixels)
+            shows = np.where(piece.pixels > 0, name, shows)
+        new.outline()
+        self.shows = np.where(new.pixels > 0, shows, self.shows)
+        self.canvas.pixels = np.where(new.pixels > 0, new.pixels, self.canvas.pixels)
+
+    def key(self, name: str) -> dict[str, int]:
+        """The key of art: a hat has its own cloth; a cape, scarf or shield its own trim; a plume its own hair."""
+        ramp = dict(self.ramp)
+        own = {"hat": {"cloth": "hat"}, "cape": {"trim": "cape"}, "shield": {"trim": "shield"}}
+        own["pattern"] = {"hair": "plume"}
+        for part, instead in own.get(name, {}).items():
+            ramp[part] = self.ramp[instead]
+        key = {"E": BLACK, "O": WHITE}
+        for part, chars in CHARS.items():
+            key |= tones(chars, ramp[part])
+        return key
+
+    def color(self, name: str) -> Ramp | None:
+        """The ramp that most of a part has, as far as it shows; None where fewer than two of its pixels do."""
+        pixels = self.canvas.pixels[self.shows == name]
+        counts = {ramp: int(np.isin(pixels, ramp[:4]).sum()) for ramp in RAMPS.values()}
+        most = max(counts, key=counts.get)
+        return most if len(pixels) >= 2 and counts[most] else None
+
+    def shown(self, ramp: Ramp) -> Ramp | None:
+        """The ramp itself if at least two pixels have it."""
+        return ramp if int(np.isin(self.canvas.pixels, ramp[:4]).sum()) >= 2 else None
+
+    def centre(self) -> None:
+        """Move what is drawn to the middle of the canvas, left to right."""
+        columns = np.flatnonzero(self.canvas.pixels.any(0))
+        self.canvas.shift((16 - 1 - columns[0] - columns[-1]) // 2, 0)
 
 
 # -------------------------------------------------------------- heads: the face has 4 rows from y = 4, hair goes above
@@ -262,6 +305,7 @@ HAIR = {
 ....55......
 """,
     ),
+    "none": ("", ""),
 }
 
 BEARD = {  # from y = 5
@@ -310,6 +354,7 @@ BEARD = {  # from y = 5
 ........667.
 """,
     ),
+    "none": ("", ""),
 }
 
 
@@ -362,7 +407,7 @@ TORSO = {  # (front, side) at x = 3, four rows; legs follow
 .nnnnnm...
 """,
     ),
-    "strap": (
+    "bandolier": (
         """
 .SSdccbRQ.
 .SatdcbaQ.
@@ -376,7 +421,7 @@ TORSO = {  # (front, side) at x = 3, four rows; legs follow
 .jjjjji...
 """,
     ),
-    "armour": (
+    "surcoat": (
         """
 .ZZdccbYX.
 .ZWddcbWX.
@@ -390,7 +435,7 @@ TORSO = {  # (front, side) at x = 3, four rows; legs follow
 .gffffe...
 """,
     ),
-    "plate": (
+    "armour": (
         """
 .ZZYZZYYX.
 .ZWZZYXWX.
@@ -404,7 +449,7 @@ TORSO = {  # (front, side) at x = 3, four rows; legs follow
 .gffffe...
 """,
     ),
-    "bare": (
+    "bare chest": (
         """
 .33223221.
 .30322101.
@@ -505,7 +550,7 @@ dcccbbbbo.
 """,
         ),
     ),
-    "panel": (
+    "striped robe": (
         """
 .SSdhgbRQ.
 .SadhgbaQ.
@@ -561,7 +606,7 @@ dddccbbb..
 """,
         ),
     ),
-    "layers": (
+    "gown": (
         """
 ..SdccbQ..
 .R1dccb1Q.
@@ -616,12 +661,12 @@ HOLDING = """
 
 CAPE = (
     """
-.gg....ff.
-ggg....fff
-gg......ff
-gf......fe
-gf......fe
-.f......e.
+..gg......ff..
+.ggg......fff.
+.hgg......ffe.
+hgg........ffe
+hgf........ffe
+gf..........fe
 """,
     (
         """
@@ -704,11 +749,12 @@ SHIELD = {
     "kite": ("hggf\nhCCf\nhCBf\nggff\n.gf.\n.gf.", 1, 8),
     "tower": ("YhgX\nYhfX\nYCBX\nYhfX\nYhfX\nYYXX", 1, 8),
     "cross": ("hOgf\nOOOO\nhOgf\ngOff\n.Of.", 1, 9),
+    "none": ("", 0, 0),
 }
 
 # --------------------------------------------------- headwear: front art at x = 2, side art at x = 0, both from y = 1
 HELMET = {
-    "open": (
+    "open helmet": (
         """
 ............
 ....ZZYY....
@@ -728,7 +774,7 @@ HELMET = {
 ...XXXX.....
 """,
     ),
-    "great": (
+    "great helmet": (
         """
 ............
 ....ZZYY....
@@ -748,7 +794,7 @@ HELMET = {
 ...XXXXXXW..
 """,
     ),
-    "winged": (
+    "winged helmet": (
         """
 ............
 ....ZZYY....
@@ -813,7 +859,7 @@ PLUME = {
     "none": ("", ""),
 }
 HAT = {
-    "wizard": (
+    "pointed hat": (
         """
 .....dc.....
 ....ddcb....
@@ -829,7 +875,7 @@ HAT = {
 .ddcccccccb.
 """,
     ),
-    "bent": (
+    "crooked hat": (
         """
 .....ddcb...
 ....dccbbb..
@@ -845,7 +891,7 @@ HAT = {
 .ddcccccccb.
 """,
     ),
-    "broad": (
+    "broad hat": (
         """
 .....dc.....
 ....ddcb....
@@ -881,7 +927,7 @@ dddccccccbbb
 ...bbbb.....
 """,
     ),
-    "robin": (
+    "feathered cap": (
         """
 ......c..hg.
 ....ddccgf..
@@ -897,7 +943,7 @@ dddccccccbbb
 .bbbbbbbbb..
 """,
     ),
-    "straw": (
+    "straw hat": (
         """
 ....DDCB....
 ...DDCCCB...
@@ -913,7 +959,7 @@ DCCBBBBBBBBB
 .DCBBBBBBBBB
 """,
     ),
-    "kerchief": (
+    "headscarf": (
         """
 ...hggggf...
 ..hhgggggf..
@@ -1021,7 +1067,7 @@ ddddOccOcccb
 .f..........
 """,
     ),
-    "mask": (
+    "ninja hood": (
         """
 ....dccb....
 ...ddcccb...
@@ -1041,7 +1087,7 @@ ddddOccOcccb
 ...ccccccb..
 """,
     ),
-    "half mask": (
+    "mask": (
         """
 ............
 ............
@@ -1063,7 +1109,6 @@ ddddOccOcccb
     ),
     "none": ("", ""),
 }
-BRIMMED = ("wizard", "bent", "broad", "robin", "straw", "tricorn")  # the head sits one row lower under these
 SCARF = (
     """
 ..hggggf..
@@ -1079,19 +1124,28 @@ gf........
 """,
 )
 QUIVER = ("h.gO\nghhg\n.vut\n.vut", "h.g.\nOhgO\nvut.\nvut.\n.vut\n..ut")
+LOW_BRIMS = ("pointed hat", "crooked hat", "broad hat", "feathered cap", "straw hat", "tricorn")  # head a row lower
+# Rows of hair that would stick out above the hat.
+COVERED = dict.fromkeys((*LOW_BRIMS, "open helmet"), 4) | dict.fromkeys(("beret", "headscarf", "bandana"), 3)
+HATS = HELMET | HAT | {"horns": PLUME["horns"]}
+# The part of an outfit that its second colour is of.
+SECOND = {"bandolier": "wood", "surcoat": "armour"}
+POSES = ("striding", "standing", "running")  # of WALKING; a gown has the first two
 
 
-def pick(rng: Random, table: dict, names: str):
-    """The entry of `table` under one of the names (separated by commas); a repeated name comes up more often."""
-    return table[rng.choice(names.split(", "))]
+def some(rng: Random, names: str) -> str:
+    """One of the names (separated by commas); a repeated name comes up more often."""
+    return rng.choice(names.split(", "))
 
 
-def capped(rng: Random, hairs: str, hats: str) -> list[Pair]:
-    """Hair with a hat on it: what would stick out above the brim is left away."""
-    hair, hat = pick(rng, HAIR, hairs), rng.choice(hats.split(", "))
-    rows = 3 if hat in ("beret", "kerchief", "bandana") else 4
-    cut = tuple("\n".join(["."] * rows + art.strip("\n").split("\n")[rows:]) for art in hair)
-    return [cut, HAT[hat]]
+def held(rng: Random, names: str) -> str:
+    """What a hero holds: mostly one of the names that suit the kind, else anything."""
+    return some(rng, names) if rng.random() < 0.6 else rng.choice([*HELD, "lute"])
+
+
+def worn(rng: Random, names: str, chance: float) -> str:
+    """One of the names with this chance, else none."""
+    return some(rng, names) if rng.random() < chance else "none"
 
 
 def figure(
@@ -1099,166 +1153,251 @@ def figure(
     rng: Random,
     side: int,
     ramp: dict[str, Ramp],
-    body: str,
-    head: list[Pair],
+    outfit: str,
+    hair: str = "none",
+    hat: str = "none",
+    beard: str = "none",
     item: str = "none",
-    cape: bool = False,
-    back: tuple[Part, ...] = (),
-    front: tuple[Part, ...] = (),
+    cape: str = "none",
+    shield: str = "none",
+    plume: str = "none",
 ) -> dict[str, str]:
-    """Draw a hero and return its attributes.
+    """Draw a hero and return its record: names in TORSO or GOWN, HAIR, HATS, BEARD, HELD or "lute", SHIELD, PLUME."""
+    drawn = Figure(canvas, ramp)
+    pose = rng.randrange(2 if outfit in GOWN else 3)
+    shield = "none" if item == "lute" else shield  # both hands are on the lute
 
-    `body` is a name in TORSO or GOWN, `item` one in HELD. `head` is what is worn on the face, painted in turn;
-    `back` and `front` are layers behind and before the body.
-    """
-    key = {"E": BLACK, "O": WHITE}
-    for part, chars in CHARS.items():
-        key |= tones(chars, ramp[part])
-    pose = rng.randrange(2 if body in GOWN else 3)
-    if cape:
-        layer(canvas, key, (CAPE[1][pose % 2], 1, 9) if side else (CAPE[0], 3, 9))
-    for part in back:
-        layer(canvas, key, part)
-    if body in GOWN:
-        layer(canvas, key, (GOWN[body][1][pose] if side else GOWN[body][0], 3, 9))
+    if cape == "cape":
+        drawn.layer(("cape", CAPE[1][pose % 2], 1, 9) if side else ("cape", CAPE[0], 1, 9))
+    elif cape == "quiver":
+        drawn.layer(("cape", QUIVER[side], 1, 7))
+    if outfit in GOWN:
+        drawn.layer(("outfit", GOWN[outfit][1][pose] if side else GOWN[outfit][0], 3, 9))
     else:
-        layer(canvas, key, (TORSO[body][side], 3, 9), (WALKING[pose] if side else STANDING, 3, 13))
+        drawn.layer(("outfit", TORSO[outfit][side], 3, 9), ("", WALKING[pose] if side else STANDING, 3, 13))
     if side:
-        layer(canvas, key, (SWINGING[pose] if item == "none" else HOLDING, 5, 10))
-    for part in front:
-        layer(canvas, key, part)
-    low = any(HAT[name] in head for name in BRIMMED)
-    pieces = []
-    for pair in head:
-        y = (5 if pair in BEARD.values() else 1) + (low and pair not in HAT.values())
-        pieces.append((pair[side], 0 if side else 2, y))
-    layer(canvas, key, (FACE[side], 3 if side else 4, 4 + low), *pieces)
-    if item != "none":
-        layer(canvas, key, HELD[item])
-        canvas.dot(12, 12, key["2"])
-    centre(canvas)
-    facing = "front"
+        drawn.layer(("outfit", SWINGING[pose] if item in ("none", "lute") else HOLDING, 5, 10))
+    if shield != "none":
+        art, x, y = SHIELD[shield]
+        drawn.layer(("shield", art, 4 if side else x, y))
+    if cape == "scarf":
+        drawn.layer(("cape", SCARF[side], 0 if side else 3, 8))
+    if item == "lute":
+        drawn.layer(("item", LUTE[side], 6 if side else 5, 8))
+
+    low = hat in LOW_BRIMS
+    cut = COVERED.get(hat, 0)
+    hair_art = "\n".join(["."] * cut + HAIR[hair][side].strip("\n").split("\n")[cut:])
+    x = 0 if side else 2
+    locks, headwear = ("hair", hair_art, x, 1 + low), ("hat", HATS[hat][side], x, 1)
+    drawn.layer(
+        ("skin", FACE[side], 3 if side else 4, 4 + low),
+        *((headwear, locks) if hat == "open helmet" else (locks, headwear)),  # hair falls out of a helmet, over it
+        ("pattern", PLUME[plume][side], x, 1),
+        ("beard", BEARD[beard][side], x, 5 + low),
+    )
+    if item not in ("none", "lute"):
+        drawn.layer(("item", *HELD[item]))
+        canvas.dot(12, 12, drawn.key("skin")["2"])
+
+    row: dict[str, str | Ramp | None] = {"outfit": outfit, "skin": ramp["skin"], "hair_color": ramp["hair"]}
+    for column, name in dict(
+        hair=hair, beard=beard, hat=hat, cape=cape, item=item, shield=shield, pattern=plume
+    ).items():
+        color = drawn.color(column)
+        row[column] = name if color else "none"
+        if column not in ("hair", "beard"):
+            row[f"{column}_color"] = color
+    if hat == "hood":  # its art holds a fringe
+        row["hair"] = "fringe"
+    row["second_color"] = drawn.shown(ramp[SECOND.get(outfit, "trim")])
+    color = drawn.shown(ramp["armour" if outfit == "armour" else "cloth"])
+    drawn.centre()
+    facing, pose = "front", POSES[pose] if side else "standing"
     if side:
         facing = rng.choice(["left", "right"])
         if facing == "left":
             canvas.flip()
-    return {"color": ramp["cloth"].name, "accent": ramp["hair"].name, "item": item, "facing": facing}
+    return record(color, **row, facing=facing, pose=pose)
 
 
 def knight(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Helmet with a plume, plate armour, weapon and often a shield."""
-    ramp = look(rng, armour=ARMOURS, hair=BRIGHTS, trim=ramps("gold, red, blue, white, green, purple"))
+    ramp = look(rng, armour=ARMOURS, trim=ramps("gold, red, blue, white, green, purple"))
     ramp["legs"] = ramp["boots"] = ramp["sleeve"] = ramp["armour"]
-    helmet, plume = rng.choice([("winged", "none"), *((h, p) for h in ("open", "great") for p in PLUME)])
-    body = rng.choice(["armour", "armour", "plate"])
-    weapon = rng.choice(["sword", "sword", "spear", "mace", "axe"])
-    shield = ()
-    if rng.random() < 0.6:
-        art, x, y = pick(rng, SHIELD, "round, kite, tower, cross")
-        shield = ((art, 4 if side else x, y),)
-    head = [HELMET[helmet], PLUME[plume]]
-    drawn = figure(canvas, rng, side, ramp, body, head, weapon, cape=rng.random() < 0.3, front=shield)
-    if body == "plate":
-        drawn["color"] = ramp["armour"].name
-    if helmet != "winged" and plume in ("horns", "none"):
-        drawn["accent"] = ramp["armour"].name
-    return drawn | {"item": f"{weapon} and shield" if shield else weapon}
+    helmet, plume = rng.choice([("winged", "none"), *((h, p) for h in ("open", "open", "great") for p in PLUME)])
+    if helmet == "winged":
+        ramp["hair"] = ramp["plume"]  # its wings are painted as hair
+    row = figure(
+        canvas,
+        rng,
+        side,
+        ramp,
+        some(rng, "surcoat, surcoat, armour"),
+        hair=some(rng, "long, bob, ponytail, none") if helmet == "open" else "none",
+        hat=f"{helmet} helmet",
+        plume=plume,
+        item=held(rng, "sword, sword, spear, mace, axe"),
+        cape=worn(rng, "cape, cape, scarf", 0.3),
+        shield=worn(rng, "round, kite, tower, cross", 0.6),
+    )
+    return row | ({"pattern": "wings", "pattern_color": ramp["plume"].name} if helmet == "winged" else {})
 
 
 def wizard(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Pointed hat, robe and a staff; most are bearded."""
-    ramp = look(rng, hair=[*NATURAL, RAMPS["sky"]])
-    head = capped(rng, "long, short, bob, curly", "wizard, bent, broad")
-    if rng.random() < 0.75:
-        head.append(pick(rng, BEARD, "long, long, full"))
-    item = rng.choice(["orb staff", "orb staff", "crook", "moon staff", "wand", "book"])
-    return figure(canvas, rng, side, ramp, rng.choice(["robe", "panel"]), head, item)
+    return figure(
+        canvas,
+        rng,
+        side,
+        look(rng, hair=HOARY),
+        some(rng, "robe, striped robe"),
+        hair=some(rng, "long, short, bob, curly"),
+        hat=some(rng, "pointed hat, crooked hat, broad hat"),
+        beard=worn(rng, "long, long, full", 0.75),
+        item=held(rng, "orb staff, orb staff, crook, moon staff, wand, book"),
+        cape=worn(rng, "cape, scarf", 0.15),
+    )
 
 
 def archer(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Hood or feathered cap, bow and quiver."""
-    ramp = look(rng, cloth=EARTHS)
-    head = [HAT["hood"]] if rng.random() < 0.5 else capped(rng, "short, fringe, bob, long", "robin")
-    body, item = rng.choice(["strap", "tunic"]), rng.choice(["bow", "bow", "bow", "crossbow", "arrow"])
-    return figure(canvas, rng, side, ramp, body, head, item, cape=rng.random() < 0.3, back=((QUIVER[side], 1, 7),))
+    hooded = rng.random() < 0.5
+    return figure(
+        canvas,
+        rng,
+        side,
+        look(rng, cloth=EARTHS),
+        some(rng, "bandolier, tunic"),
+        hair="none" if hooded else some(rng, "short, fringe, bob, long"),
+        hat="hood" if hooded else "feathered cap",
+        item=held(rng, "bow, bow, bow, crossbow, arrow"),
+        cape=some(rng, "quiver, quiver, cape"),
+    )
 
 
 def ninja(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Masked up to the eyes, with a scarf and a blade."""
     ramp = look(rng, cloth=DARKS)
-    ramp["legs"] = ramp["cloth"]
+    ramp["legs"] = ramp["hat"] = ramp["cloth"]
     hooded = rng.random() < 0.5
-    head = [HAT["mask"]] if hooded else [pick(rng, HAIR, "spiky, ponytail, short, curly"), HAT["half mask"]]
-    scarf = ((SCARF[side], 0 if side else 3, 8),) if rng.random() < 0.5 else ()
-    item = rng.choice(["dagger", "katana", "katana", "short sword", "shuriken"])
-    drawn = figure(canvas, rng, side, ramp, "gi", head, item, front=scarf)
-    return drawn | {"accent": ramp["trim"].name} if hooded else drawn
+    return figure(
+        canvas,
+        rng,
+        side,
+        ramp,
+        "gi",
+        hair="none" if hooded else some(rng, "spiky, ponytail, short, curly"),
+        hat="ninja hood" if hooded else "mask",
+        item=held(rng, "dagger, katana, katana, short sword, shuriken"),
+        cape=worn(rng, "scarf", 0.5),
+    )
 
 
 def barbarian(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Bare arms, furs and a heavy weapon."""
-    furs = ramps("brown, wood, red, grey, green, bone, bronze, black, blue, teal")
-    ramp = look(rng, cloth=furs, hair=NATURAL)
+    ramp = look(rng, cloth=ramps("brown, wood, red, grey, green, bone, bronze, black, blue, teal"), hair=WILD)
     ramp["sleeve"] = ramp["skin"]
     ramp["legs"] = rng.choice([ramp["skin"], ramp["cloth"], rng.choice(LEGS)])
-    head = [pick(rng, HAIR, "long, spiky, curly, ponytail")]
-    head.append(rng.choice([HAT["headband"], HAT["headband"], PLUME["horns"], HAT["none"]]))
-    if rng.random() < 0.55:
-        head.append(pick(rng, BEARD, "full, long, moustache"))
-    item = rng.choice(["axe", "axe", "hammer", "club", "sword"])
-    return figure(canvas, rng, side, ramp, rng.choice(["bare", "furs"]), head, item)
+    return figure(
+        canvas,
+        rng,
+        side,
+        ramp,
+        some(rng, "bare chest, furs"),
+        hair=some(rng, "long, spiky, curly, ponytail"),
+        hat=some(rng, "headband, headband, horns, none"),
+        beard=worn(rng, "full, long, moustache", 0.55),
+        item=held(rng, "axe, axe, hammer, club, sword"),
+        cape=worn(rng, "cape", 0.15),
+        shield=worn(rng, "round, kite", 0.25),
+    )
 
 
 def princess(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Crown or tiara and a wide dress."""
-    ramp = look(rng, cloth=BRIGHTS + ramps("white"), trim=ramps("pink, white, yellow, sky, gold, purple, red, lime"))
+    trims = ramps("pink, white, yellow, sky, gold, purple, red, lime")
+    ramp = look(rng, cloth=BRIGHTS + ramps("white"), trim=trims)
     ramp["sleeve"] = rng.choice([ramp["cloth"], ramp["trim"]])
-    head = [pick(rng, HAIR, "long, bob, ponytail, buns, curly"), pick(rng, HAT, "crown, tiara")]
-    item = rng.choice(["sceptre", "flower", "mirror", "fan", "none"])
-    return figure(canvas, rng, side, ramp, rng.choice(["dress", "layers"]), head, item)
+    return figure(
+        canvas,
+        rng,
+        side,
+        ramp,
+        some(rng, "dress, gown"),
+        hair=some(rng, "long, bob, ponytail, buns, curly"),
+        hat=some(rng, "crown, tiara"),
+        item=held(rng, "sceptre, flower, mirror, fan, none"),
+        cape=worn(rng, "cape", 0.15),
+    )
 
 
 def king(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Crown, beard, cape and sceptre."""
-    ramp = look(rng, hair=NATURAL, trim=ramps("red, purple, blue, green, white, indigo"))
-    head = [pick(rng, HAIR, "long, short, bob, curly"), pick(rng, BEARD, "full, long, moustache"), HAT["crown"]]
-    item = rng.choice(["sceptre", "sceptre", "sword", "none"])
-    return figure(canvas, rng, side, ramp, rng.choice(["robe", "panel"]), head, item, cape=True)
+    return figure(
+        canvas,
+        rng,
+        side,
+        look(rng, hair=HOARY, trim=ramps("red, purple, blue, green, white, indigo")),
+        some(rng, "robe, striped robe"),
+        hair=some(rng, "long, short, bob, curly"),
+        hat="crown",
+        beard=some(rng, "full, long, moustache"),
+        item=held(rng, "sceptre, sceptre, sword, none"),
+        cape=worn(rng, "cape", 0.8),
+        shield=worn(rng, "round, kite, tower, cross", 0.1),
+    )
 
 
 def pirate(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Tricorn or bandana, open coat over a white shirt."""
-    ramp = look(rng, cloth=DARKS, hair=NATURAL, trim=ramps("red, blue, black, teal, purple, orange"))
-    head = capped(rng, "long, short, curly, ponytail", "tricorn, tricorn, bandana")
-    if rng.random() < 0.5:
-        head.append(pick(rng, BEARD, "full, long, moustache"))
-    item = rng.choice(["cutlass", "cutlass", "hook", "pistol", "spyglass"])
-    return figure(canvas, rng, side, ramp, "coat", head, item)
+    return figure(
+        canvas,
+        rng,
+        side,
+        look(rng, cloth=DARKS, hair=WILD, trim=ramps("red, blue, black, teal, purple, orange")),
+        "coat",
+        hair=some(rng, "long, short, curly, ponytail"),
+        hat=some(rng, "tricorn, tricorn, bandana"),
+        beard=worn(rng, "full, long, moustache", 0.5),
+        item=held(rng, "cutlass, cutlass, hook, pistol, spyglass"),
+        cape=worn(rng, "scarf", 0.15),
+    )
 
 
 def bard(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
     """Feathered cap and an instrument."""
-    ramp = look(rng)
-    head = capped(rng, "long, short, bob, fringe, curly", "beret, robin")
-    body, cape = rng.choice(["vest", "tunic"]), rng.random() < 0.4
-    if rng.random() < 0.3:
-        return figure(canvas, rng, side, ramp, body, head, "lyre", cape)
-    lute = ((LUTE[side], 6 if side else 5, 8),)
-    return figure(canvas, rng, side, ramp, body, head, cape=cape, front=lute) | {"item": "lute"}
+    return figure(
+        canvas,
+        rng,
+        side,
+        look(rng),
+        some(rng, "vest, tunic"),
+        hair=some(rng, "long, short, bob, fringe, curly"),
+        hat=some(rng, "beret, feathered cap"),
+        item=held(rng, "lute, lute, lyre"),
+        cape=worn(rng, "cape, cape, scarf", 0.4),
+    )
 
 
 def villager(canvas: Canvas, rng: Random, side: int) -> dict[str, str]:
-    """Everyday clothes, a straw hat, a kerchief or just hair, and a tool."""
+    """Everyday clothes, a straw hat, a headscarf or just hair, and a tool."""
     ramp = look(rng)
-    ramp["sleeve"] = rng.choice([ramp["cloth"], rng.choice(ramps("white, bone, cream"))])
-    if rng.random() < 0.6:
-        head = capped(rng, "short, long, bob, ponytail, curly, fringe", "straw, straw, kerchief")
-    else:
-        head = [HAIR[rng.choice(list(HAIR))]]
-    if ramp["hair"] in NATURAL and rng.random() < 0.25:
-        head.append(pick(rng, BEARD, "full, moustache"))
-    item = rng.choice(["pitchfork", "pitchfork", "hoe", "broom", "basket", "basket", "lantern", "none"])
-    return figure(canvas, rng, side, ramp, rng.choice(["apron", "tunic", "vest"]), head, item)
+    ramp["sleeve"] = rng.choice([ramp["cloth"], ramp["trim"]])
+    hat = worn(rng, "straw hat, straw hat, headscarf", 0.6)
+    return figure(
+        canvas,
+        rng,
+        side,
+        ramp,
+        some(rng, "apron, tunic, vest"),
+        hair=rng.choice([hair for hair in HAIR if hair != "none" and (hat == "none" or hair not in ("spiky", "buns"))]),
+        hat=hat,
+        beard=worn(rng, "full, moustache", 0.15),
+        item=held(rng, "pitchfork, pitchfork, hoe, broom, basket, basket, lantern, none"),
+        cape=worn(rng, "scarf", 0.15),
+        shield=worn(rng, "round", 0.05),
+    )
 
 
 KINDS = [knight, wizard, archer, ninja, barbarian, princess, king, pirate, bard, villager]

@@ -1,8 +1,8 @@
 """Draws the course's sprite data set. `python make_sprites.py` writes sprites.npz and contact_sheet.png beside itself.
 
-Five classes of 16×16 sprites on white, each with its kinds, colours and parts chosen independently. Sprite i of a class
-is drawn by `random.Random(f"{seed}/{class}/{i}")`, whose stream is the same in all versions of Python, so the same seed
-gives the same bytes.
+Five classes of 16×16 sprites on white, each with its kinds, colours and parts chosen independently, and a record of all
+that is drawn (canvas.COLUMNS). Sprite i of a class is drawn by `random.Random(f"{seed}/{class}/{i}")`, whose stream is
+the same in all versions of Python, so the same seed gives the same bytes.
 
     python make_sprites.py --preview monster --out sheet.png      # 8× contact sheet of one class, one row per kind
 """
@@ -14,15 +14,40 @@ import importlib
 import io
 import random
 import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
-from canvas import PALETTE, Canvas, rgb
+from canvas import COLUMNS, PALETTE, Canvas, rgb
 from PIL import Image
 
 HERE = Path(__file__).parent
 PER_CLASS = {"train": 5000, "test": 500}  # by class
-ATTRIBUTES = ("kind", "color", "accent", "item", "facing")
+PER_COMBINATION = 40  # pictures of each held-out combination
+
+# Combinations of attributes that occur neither in train nor in test: each of these words is common, but never beside
+# the others. They make a split of their own, by which it can be asked whether a network composes what it was told.
+HELD_OUT = (
+    {"kind": "king", "hair_color": "green"},
+    {"kind": "king", "item": "axe"},
+    {"kind": "knight", "item": "lute"},
+    {"kind": "princess", "item": "sword"},
+    {"kind": "wizard", "color": "orange"},
+    {"kind": "pirate", "hair_color": "pink"},
+    {"kind": "ninja", "color": "red", "cape": "scarf"},
+    {"kind": "villager", "hat": "straw hat", "item": "lantern"},
+    {"kind": "slime", "color": "purple", "hat": "crown"},
+    {"kind": "bat", "color": "red", "item": "coin"},
+    {"kind": "dragon", "color": "teal"},
+    {"kind": "ghost", "color": "lime"},
+    {"kind": "doughnut", "color": "purple"},
+    {"kind": "mug", "color": "red", "pattern": "star"},
+    {"kind": "round flask", "color": "green", "pattern": "skull"},
+    {"kind": "orb", "color": "green", "pattern": "star"},
+    {"kind": "book", "color": "blue"},
+)
 
 
 # Class name → the module and its table {kind name: function(canvas, rng) -> attributes}. The order fixes labels 0…4.
@@ -42,12 +67,20 @@ def kinds_of(name: str) -> dict:
 
 
 def draw(kinds: dict, kind: str, rng: random.Random) -> tuple[np.ndarray, dict[str, str]]:
-    """One sprite: its (16, 16) palette indices and its attributes."""
+    """One sprite: its (16, 16) palette indices and its record."""
     canvas = Canvas()
-    attributes = {"kind": kind, **kinds[kind](canvas, rng)}
-    if set(attributes) != set(ATTRIBUTES):
-        raise ValueError(f"{kind}: attributes {sorted(attributes)}, expected {sorted(ATTRIBUTES)}")
-    return canvas.pixels, attributes
+    record = kinds[kind](canvas, rng)
+    return canvas.pixels, {"kind": kind, **record}
+
+
+def shows(words: dict[str, str], record: dict[str, str]) -> bool:
+    """Whether a record has all of these words."""
+    return words.items() <= record.items()
+
+
+def common(record: dict[str, str]) -> bool:
+    """Whether a sprite shows none of the combinations that are held out."""
+    return not any(shows(words, record) for words in HELD_OUT)
 
 
 def contact_sheet(rows: list[list[np.ndarray]], scale: int = 8, gap: int = 2) -> Image.Image:
@@ -72,39 +105,48 @@ def preview(name: str, columns: int = 16, seed: int = 0, only: str | None = None
 
 
 def make(seed: int = 0) -> dict[str, np.ndarray]:
-    """The whole data set as the arrays of sprites.npz. No picture occurs twice, so none is in both splits.
+    """The whole data set as the arrays of sprites.npz. No picture occurs twice, so none is in two splits.
 
-    A column of words such as `kind` is kept as `words_kind` (sorted) and `train_kind`, `test_kind`: their indices.
+    A column of words such as `kind` is kept as `words_kind` (sorted) and `train_kind`, …: the indices into it.
     """
     seen: set[bytes] = set()
-    rows: dict[str, list] = {"train": [], "test": []}
-    for label, name in enumerate(CLASSES):
-        kinds = kinds_of(name)
-        total = sum(PER_CLASS.values())
-        number = 0
+
+    def fresh(name: str, kind: str, streams: Iterator[str], wanted: Callable[[dict[str, str]], bool]) -> tuple:
+        """The next sprite that is wanted and wasn't drawn before: pixels, label and record."""
+        for stream in streams:
+            pixels, record = draw(kinds_of(name), kind, random.Random(stream))
+            if wanted(record) and pixels.tobytes() not in seen:
+                seen.add(pixels.tobytes())
+                return pixels, list(CLASSES).index(name), record
+
+    rows: dict[str, list] = {"train": [], "test": [], "held_out": []}
+    total = sum(PER_CLASS.values())
+    for name in CLASSES:
+        kinds = list(kinds_of(name))
+        streams = (f"{seed}/{name}/{number}" for number in count())
         for i in range(total):
-            while True:  # a picture that was drawn before is drawn again with the next number
-                rng = random.Random(f"{seed}/{name}/{number}")
-                pixels, attributes = draw(kinds, list(kinds)[i % len(kinds)], rng)
-                number += 1
-                if pixels.tobytes() not in seen:
-                    break
-            seen.add(pixels.tobytes())
-            # every tenth or so is for testing, evenly over the kinds
+            sprite = fresh(name, kinds[i % len(kinds)], streams, common)
+            # every eleventh is for testing, evenly over the kinds
             split = "test" if i * PER_CLASS["test"] // total != (i + 1) * PER_CLASS["test"] // total else "train"
-            rows[split].append((pixels, label, attributes))
+            rows[split].append(sprite)
+    for words in HELD_OUT:
+        names = [name for name in CLASSES if words["kind"] in kinds_of(name)]
+        streams = (f"{seed}/held out {words}/{number}" for number in count())
+        for i in range(PER_COMBINATION):
+            name = names[i % len(names)]
+            rows["held_out"].append(fresh(name, words["kind"], streams, partial(shows, words)))
 
     arrays = {"palette": PALETTE, "classes": np.array(list(CLASSES))}
-    for column in ATTRIBUTES:
-        words = sorted({attributes[column] for split in rows.values() for _, _, attributes in split})
+    for column in COLUMNS:
+        words = sorted({record[column] for sprites in rows.values() for _, _, record in sprites})
         arrays[f"words_{column}"] = np.array(words)
     for split, sprites in rows.items():
         random.Random(f"{seed}/{split}").shuffle(sprites)
         arrays[f"{split}_pixels"] = np.stack([pixels for pixels, _, _ in sprites])
         arrays[f"{split}_labels"] = np.array([label for _, label, _ in sprites], dtype=np.uint8)
-        for column in ATTRIBUTES:
+        for column in COLUMNS:
             words = arrays[f"words_{column}"].tolist()
-            codes = [words.index(attributes[column]) for _, _, attributes in sprites]
+            codes = [words.index(record[column]) for _, _, record in sprites]
             arrays[f"{split}_{column}"] = np.array(codes, dtype=np.uint8)
     return arrays
 
@@ -133,8 +175,8 @@ def main() -> None:
     save(arrays, HERE / "sprites.npz")
     rows = [arrays["test_pixels"][arrays["test_labels"] == label] for label in range(len(CLASSES))]
     contact_sheet([list(row[k : k + 16]) for row in rows for k in (0, 16)], scale=4).save(args.out, optimize=True)
-    for split, count in PER_CLASS.items():
-        print(f"{split}: {len(CLASSES)} classes × {count} sprites")
+    for split in (*PER_CLASS, "held_out"):
+        print(f"{split}: {len(arrays[f'{split}_labels'])} sprites")
 
 
 if __name__ == "__main__":

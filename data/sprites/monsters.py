@@ -1,8 +1,9 @@
 """The monsters: fourteen creatures that no player would take for a hero.
 
 Every kind stamps ASCII-art parts in layers (wings, body, horns, what it holds), draws the outline around the whole
-silhouette and adds the face last. All parts share one key, see `key`: digits are the monster's own two colours,
-letters are fixed materials. Art that looks to one side is drawn looking left and flipped for the other side.
+silhouette and adds the face last. All parts share one key, see `key`: digits are the monster's own two colours, PQR
+its pattern's, XYZ its hat's; other letters are fixed materials. Art that looks to one side is drawn looking left and
+flipped for the other side.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from canvas import BLACK, RAMPS, WHITE, Canvas, Ramp, tones
+from canvas import BLACK, RAMPS, WHITE, Canvas, Ramp, coin, pick, pick_clear, record, tones
 
 MATERIALS = (
     tones("mno", RAMPS["bone"])
@@ -20,28 +21,38 @@ MATERIALS = (
     | {"k": BLACK, "w": WHITE, "q": RAMPS["red"].base, "r": RAMPS["orange"].base, "s": RAMPS["yellow"].base}
     | {"j": RAMPS["leaf"].base, "J": RAMPS["leaf"].light, "p": RAMPS["pink"].base, "d": RAMPS["red"].line}
 )
+# What most of the parts are made of that come in one colour only.
+_MATERIAL_OF = {
+    "bone": "bone horns skull spikes thorns",
+    "gold": "coin crown gold",
+    "wood": "bag club torch",
+    "steel": "axe helmet mace trident",
+    "orange": "fireball flame flames",
+    "leaf": "moss sprout",
+    "black": "bomb",
+}
+MADE_OF = {part: ramp for ramp, parts in _MATERIAL_OF.items() for part in parts.split()}  # most of it, that is
 GLOWS = (*(RAMPS[name].base for name in ("yellow", "red", "lime", "sky")), WHITE)  # eye colours
 
-
-def ramps(names: str) -> list[Ramp]:
-    """The ramps of a space-separated list of names."""
-    return [RAMPS[name] for name in names.split()]
-
-
-VIVID = ramps("red orange yellow lime green teal sky blue indigo purple magenta pink")
-BEASTS = ramps("black grey white brown red orange green teal blue indigo purple magenta")
-SCALES = ramps("red orange yellow leaf green teal sky blue indigo purple magenta grey black")
+VIVID = "red orange yellow lime green teal sky blue indigo purple magenta pink"
+BEASTS = "black grey white brown red orange green teal blue indigo purple magenta"
+SCALES = "red orange yellow leaf green teal sky blue indigo purple magenta grey black"
 
 
-def two(rng: Random, bodies: list[Ramp], accents: list[Ramp]) -> tuple[Ramp, Ramp]:
-    """A body colour and an accent that differs from it."""
-    body = rng.choice(bodies)
-    return body, rng.choice([ramp for ramp in accents if ramp is not body])
+def material(part: str) -> list[Ramp]:
+    """The ramp a part is made of, if it comes in that colour only."""
+    return [RAMPS[MADE_OF[part]]] if part in MADE_OF else []
 
 
-def key(body: Ramp, accent: Ramp) -> dict[str, int]:
-    """Key of all art here: 0-3 line to light of the body, 4-7 of the accent, letters from MATERIALS."""
-    return tones("0123", body) | tones("4567", accent) | MATERIALS
+def paint(rng: Random, part: str, names: str, *beside: Ramp) -> Ramp:
+    """The ramp of a part: its material's, else one of the names that shows up well beside others."""
+    return material(part)[0] if part in MADE_OF else pick_clear(rng, names, *beside)
+
+
+def key(body: Ramp, second: Ramp, pattern: Ramp | None = None, hat: Ramp | None = None) -> dict[str, int]:
+    """Key of all art here: 0-3 line to light of the body, 4-7 of the second colour, PQR, XYZ; letters of MATERIALS."""
+    ink = tones("0123", body) | tones("4567", second) | MATERIALS
+    return ink | tones("PQR", pattern or second) | tones("XYZ", hat or second)
 
 
 def pair(canvas: Canvas, art: str, x: int, y: int, ink: dict[str, int]) -> None:
@@ -60,15 +71,10 @@ def clip(canvas: Canvas, art: str, x: int, y: int, ink: dict[str, int]) -> None:
 
 def turn(canvas: Canvas, rng: Random) -> str:
     """Flip art that looks left half of the time; the word for where it looks now."""
-    if rng.random() < 0.5:
+    if coin(rng):
         return "left"
     canvas.flip()
     return "right"
-
-
-def row(body: Ramp, accent: Ramp | None, item: str, facing: str = "front") -> dict[str, str]:
-    """The attributes of one sprite."""
-    return {"color": body.name, "accent": accent.name if accent else "none", "item": item, "facing": facing}
 
 
 # ---------------------------------------------------------------------------------------------------------- slime
@@ -111,19 +117,19 @@ SLIMES = (
 .11.11111..11.
 """,
 )
-SLIME_TOPS = {
-    "tip": "...22...\n...32...\n..3322..\n..3222..",
-    "crown": "i..ii..h\nhi.hh.ig\nhhRhhRhg\n.ghhhgg.",
+SLIME_HATS = {
+    "none": "...22...\n...32...\n..3322..\n..3222..",
+    "crown": "i..ii..h\nhi.hh.ig\nhhqhhqhg\n.ghhhgg.",
     "sprout": ".JJ..jj.\n.jjJjjj.\n...jj...\n...jj...",
     "horns": "o......n\nno....nm\nnno..nnm\n.nn..nm.",
     "feelers": "32....32\n22....21\n.2....2.\n.22..22.",
 }
-SLIME_FILLINGS = {
-    "bubbles": "...7..........\n...........7..\n.77........7..\n.76...........\n...........77.\n..6........76.",
-    "stripes": ".\n66..........66\n666........666\n..............\n66..........66\n666........666",
-    "puddle": ".\n.\n.\n.\n.\n66..66...666..\n76666666666666\n76666666666655\n66665555555555",
-    "plain": "",
+SLIME_PATTERNS = {
+    "bubbles": "...R..........\n...........R..\n.RR........R..\n.RQ...........\n...........RR.\n..Q........RQ.",
+    "stripes": ".\nQQ..........QQ\nQQQ........QQQ\n..............\nQQ..........QQ\nQQQ........QQQ",
+    "none": "",
 }
+SLIME_BELLY = "66..66...666..\n76666666666666\n76666666666655\n66665555555555"
 SLIME_FACES = (
     "ww..ww\nkw..kw\nkk..kk\n......\n.kddk.\n..kk..",
     "......\nwk..wk\nkk..kk\n......\nk....k\n.kkkk.",
@@ -136,16 +142,28 @@ SLIME_FACES = (
 
 def slime(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A jelly blob with a face and something on its head."""
-    body, accent = two(rng, VIVID, VIVID)
-    ink = key(body, accent) | {"R": accent.base}
-    top, filling = rng.choice(list(SLIME_TOPS)), rng.choice(list(SLIME_FILLINGS))
-    canvas.stamp(rng.choice(SLIMES), 1, 5, ink)
-    clip(canvas, SLIME_FILLINGS[filling], 1, 6, ink)
-    canvas.stamp(SLIME_TOPS[top], 4, 1 if top == "tip" else 2, ink)
+    hat, pattern = rng.choice(list(SLIME_HATS)), rng.choice(list(SLIME_PATTERNS))
+    body = pick_clear(rng, VIVID, *material(hat))
+    second = pick_clear(rng, VIVID, body)
+    mark = pick_clear(rng, VIVID, body, second)
+    belly, look = rng.random() < 0.4, rng.choice((-1, 0, 1))
+    ink = key(body, second, mark)
+    shape = rng.choice(SLIMES)
+    canvas.stamp(shape, 1, 5, ink)
+    clip(canvas, SLIME_BELLY if belly else "", 1, 11, ink)
+    clip(canvas, SLIME_PATTERNS[pattern], 1, 6, ink)
+    canvas.stamp(SLIME_HATS[hat], 4, 1 if hat == "none" else 2, ink)
     canvas.outline()
-    canvas.stamp(rng.choice(SLIME_FACES), 5, 7, ink)
-    used = accent if filling != "plain" or top == "crown" else None
-    return row(body, used, "none" if top == "tip" else top)
+    canvas.stamp(rng.choice(SLIME_FACES), 5 + 2 * look, 7, ink)
+    return record(
+        body,
+        second_color=second if belly else None,
+        hat=hat,
+        hat_color=body if hat == "feelers" else paint(rng, hat, VIVID),
+        pattern=pattern,
+        pattern_color=mark,
+        facing=("left", "front", "right")[look + 1],
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ bat
@@ -157,7 +175,10 @@ BAT_BODY = """
 022210
 .3210.
 """
-BAT_EARS = ("2....1\n32..21\n332221", "3.....\n32..21\n332222", "o....n\nno..nm\n332221", ".3..2.\n322222")
+BAT_EARS = {
+    "none": ("2....1\n32..21\n332221", "3.....\n32..21\n332222", ".3..2.\n322222"),
+    "horns": ("o....n\nno..nm\n332221", "o....n\n.n..n.\n332221"),
+}
 BAT_WINGS = (
     """
 4.....
@@ -217,17 +238,26 @@ BAT_FACES = (
 
 def bat(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A bat with spread wings, sometimes with loot in its claws."""
-    body, accent = two(rng, BEASTS, BEASTS + VIVID)
-    ink = key(body, accent) | {"e": rng.choice(GLOWS)}
-    load = rng.choice(list(BAT_LOADS))
+    hat, item = rng.choice(("none", "none", "horns")), rng.choice(list(BAT_LOADS))
+    body = pick_clear(rng, BEASTS, *material(hat))
+    wings = pick_clear(rng, f"{BEASTS} {VIVID}", body)
+    ink = key(body, wings) | {"e": rng.choice(GLOWS)}
     pair(canvas, rng.choice(BAT_WINGS), 1, 2 + rng.randrange(3), ink)
-    ears = rng.choice(BAT_EARS)
+    ears = rng.choice(BAT_EARS[hat])
     canvas.stamp(ears, 5, 4 - ears.count("\n"), ink)
     canvas.stamp(BAT_BODY, 5, 5, ink)
-    canvas.stamp(BAT_LOADS[load], 5, 10, ink)
+    canvas.stamp(BAT_LOADS[item], 5, 10, ink)
     canvas.outline()
     canvas.stamp(rng.choice(BAT_FACES), 6, 6, ink)
-    return row(body, accent, load)
+    return record(
+        body,
+        second_color=wings,
+        hat=hat,
+        hat_color="bone",
+        item=item,
+        item_color=MADE_OF.get(item),
+        facing="front",
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- ghost
@@ -260,12 +290,12 @@ GHOST_TAIL = """
 ....7766666.65
 ......7665....
 """
-GHOST_ITEMS = {  # art and its place on the head
+GHOST_HATS = {  # art and its place on the head
     "none": ("", 0, 0),
-    "hat": ("....44..\n...465..\n..4665..\n.776655.\n44444444", 4, 1),
+    "pointed hat": ("....YY..\n...YZX..\n..YYZX..\n.RQQQQP.\nYYYYYYYX", 4, 1),
     "crown": ("i..ii.h\nhihhihg\nhhqhqhg", 5, 1),
-    "bow": ("qq..qq\nqqddqq\nqq..qq", 7, 1),
-    "candle": (".s.\n.r.\n.o.\n.n.\nhhg", 6, 1),
+    "bow": ("ZY..ZY\nYYXXYY\nYX..YX", 7, 1),
+    "candle": (".s..\n.r..\n.ZY.\n.ZY.\nZYYX", 6, 0),
     "horns": ("o.....m\non...nm\n.n...n.", 5, 1),
 }
 GHOST_FACES = (
@@ -275,24 +305,33 @@ GHOST_FACES = (
     "......\nkk..kk\nke..ke\n......\n.kkkk.\n.kppk.\n..pp..",
     ".k..k.\nkk..kk\n......\n.kkkk.\nkkddkk\n.kkkk.",
 )
-GHOSTS = ramps("white grey sky lime teal pink purple indigo black bone")
+GHOSTS = "white grey sky lime teal pink purple indigo black bone"
 
 
 def ghost(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A floating sheet with a hem or a curling tail, and something on its head."""
-    body, accent = two(rng, GHOSTS, GHOSTS + VIVID)
-    ink = key(body, accent) | {"e": rng.choice(GLOWS)}
-    item, front = rng.choice(list(GHOST_ITEMS)), rng.random() < 0.5
+    hat, front = rng.choice(list(GHOST_HATS)), coin(rng)
+    body = pick_clear(rng, GHOSTS, *material(hat))
+    hem = pick_clear(rng, f"{GHOSTS} {VIVID}", body)
+    cloth = paint(rng, hat, VIVID, body)
+    ink = key(body, hem, pick_clear(rng, VIVID, cloth), cloth) | {"e": rng.choice(GLOWS)}
     face = rng.choice(GHOST_FACES)
-    top = 2 if item == "none" else 3
+    top = 2 if hat == "none" else 3
     canvas.stamp(GHOST_FRONT if front else GHOST_TAIL, 1, top, ink)
-    art, x, y = GHOST_ITEMS[item]
+    art, x, y = GHOST_HATS[hat]
     canvas.stamp(art, x if front else x - 1, y, ink)
     canvas.outline()
     if body.name in ("black", "indigo"):  # a dark face would not show on a dark sheet
         face, ink = face.replace("k", "W"), ink | {"W": RAMPS["yellow"].base, "w": BLACK}
     canvas.stamp(face, 5 if front else 3, top + 3, ink)
-    return row(body, accent, item, "front" if front else turn(canvas, rng))
+    return record(
+        body,
+        second_color=hem,
+        hat=hat,
+        hat_color=cloth,
+        facing="front" if front else turn(canvas, rng),
+        pose="floating" if front else "flying",
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- dragon
@@ -346,34 +385,37 @@ DRAGON_WINGS = (
 ..6..6.
 """,
 )
-DRAGON_HORNS = {
+DRAGON_HATS = {
     "horns": "..o\n.no\n.n.",
-    "ram horn": ".on\n.nm\nnm.",
-    "crest": "7.7\n676\n666",
+    "crest": "Z.Z\nYZY\nYYX",
     "crown": "i.i\nhih\nhhg",
 }
-DRAGON_EXTRAS = {
+DRAGON_ITEMS = {
     "none": ("", 0, 0),
     "flame": (".rss\nqrsr\nqrr.\n.q..", 1, 9),
-    "egg": (".oo.\noonn\noonm\n.nm.", 1, 11),
+    "egg": (".RR.\nRRQQ\nRRQP\n.QP.", 1, 11),
     "gold": (".ih.\nihhg\nhihgg", 1, 12),
 }
 
 
 def dragon(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A small sitting dragon with a raised wing."""
-    body, accent = two(rng, SCALES, SCALES + ramps("cream bone"))
-    ink = key(body, accent)
-    horns, extra = rng.choice(list(DRAGON_HORNS)), rng.choice(list(DRAGON_EXTRAS))
+    hat, item = rng.choice(list(DRAGON_HATS)), rng.choice(list(DRAGON_ITEMS))
+    body = pick_clear(rng, SCALES, *material(hat))
+    wing = pick_clear(rng, f"{SCALES} cream bone", body)
+    egg = paint(rng, item, "bone sky pink lime yellow teal orange", body, wing)
+    horns = paint(rng, hat, SCALES, body, wing)
+    ink = key(body, wing, egg, horns)
     canvas.stamp(rng.choice(DRAGON_WINGS), 8, 1, ink)
     canvas.stamp(DRAGON_BODY, 1, 1, ink)
-    canvas.stamp(DRAGON_HORNS[horns], 5, 1, ink)
-    art, x, y = DRAGON_EXTRAS[extra]
+    canvas.stamp(DRAGON_HATS[hat], 5, 1, ink)
+    art, x, y = DRAGON_ITEMS[item]
     canvas.stamp(art, x, y, ink)
     canvas.outline()
     canvas.dot(4, 4, rng.choice(GLOWS))
     canvas.dot(4, 5, BLACK)
-    return row(body, accent, extra, turn(canvas, rng))
+    facing = turn(canvas, rng)
+    return record(body, second_color=wing, hat=hat, hat_color=horns, item=item, item_color=egg, facing=facing)
 
 
 # ------------------------------------------------------------------------------------------------------------- orc
@@ -395,13 +437,13 @@ ORC_BODY = """
 ...3322.3221..
 """
 ORC_EARS = ("2..\n332\n.32", "...\n332\n22.", "3..\n32.\n.32")
-ORC_TOPS = (
-    "",
-    "...77...\n..6766..\n...66...",
-    ".444444.\n46664665",
-    "..xyyx..\n.yzzyyx.\nyzzyyyyx",
-    "o......n\nno....nm\n.n....m.",
-)
+ORC_HATS = {
+    "none": "",
+    "mohawk": "...ZZ...\n..YZYY..\n...YY...",
+    "headband": "........Y\nYZYYYYYXX",
+    "helmet": ".zzyyyx.\nzzyyyyyx\ny......x",
+    "horns": "o..........o\nno........nm\n.nn......nm.",
+}
 ORC_WEAPONS = {
     "none": "",
     "club": ".uv\nuvv\nuvu\nuvu\ntuu\n.u.\n.u.\n.u.\n.t.",
@@ -415,25 +457,35 @@ ORC_FACES = (
     "ke..ek\nkk..kk\n......\nwkkkkw\nwddddw",
     "......\nek..ke\nkk..kk\n..00..\nkwkkwk",
 )
-ORCS = ramps("green leaf lime teal grey red purple blue")
+ORCS = "green leaf lime teal grey red purple blue"
 
 
 def orc(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A hunched, broad-shouldered brute with tusks, long arms and a loincloth."""
-    body, accent = two(rng, ORCS, ramps("brown red black bronze gold white"))
-    ink = key(body, accent) | {"e": rng.choice(GLOWS)}
-    weapon = rng.choice(list(ORC_WEAPONS))
+    hat, weapon = rng.choice(list(ORC_HATS)), rng.choice(list(ORC_WEAPONS))
+    body = pick_clear(rng, ORCS, *material(hat))
+    cloth = pick_clear(rng, "brown red black bronze gold white", body)
+    worn = paint(rng, hat, "red orange yellow black white blue magenta", body)
+    ink = key(body, cloth, hat=worn) | {"e": rng.choice(GLOWS)}
     canvas.stamp(ORC_BODY, 1, 1, ink)
     pair(canvas, rng.choice(ORC_EARS), 1, 3, ink)
-    canvas.stamp(rng.choice(ORC_TOPS), 4, 1, ink)
+    canvas.stamp(ORC_HATS[hat], 2 if hat == "horns" else 4, 1, ink)
     canvas.stamp(ORC_WEAPONS[weapon], 1, 4, ink)
     if weapon != "none":
         canvas.stamp("322\n221", 1, 10, ink)
     canvas.outline()
     canvas.stamp(rng.choice(ORC_FACES), 5, 3, ink)
-    if rng.random() < 0.5:  # the other hand
+    if coin(rng):  # the other hand
         canvas.flip()
-    return row(body, accent, weapon)
+    return record(
+        body,
+        second_color=cloth,
+        hat=hat,
+        hat_color=worn,
+        item=weapon,
+        item_color=MADE_OF.get(weapon),
+        facing="front",
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- spider
@@ -444,20 +496,21 @@ SPIDER_LEGS = (  # corners of the four legs on the left
     (((5, 6), (2, 4), (0, 1)), ((4, 8), (2, 7), (0, 7)), ((4, 10), (2, 10), (0, 12)), ((5, 11), (3, 13), (3, 15))),
 )
 SPIDER_MARKS = {
-    "hourglass": "6666\n.66.\n.66.\n6666",
-    "cross": ".66.\n7666\n.66.\n.66.",
-    "stripes": "666666\n......\n666666\n......\n.6666.",
+    "hourglass": "QQQQ\n.QQ.\n.QQ.\nQQQQ",
+    "cross": ".QQ.\nQQQQ\n.QQ.\n.QQ.",
+    "stripes": "QQQQQQ\n......\nQQQQQQ\n......\n.QQQQ.",
     "skull": "onnn\nknnk\nnnnn\n.nm.",
-    "spots": "66..\n66.6\n...6\n.66.\n.66.",
+    "spots": "QQ..\nQQ.Q\n...Q\n.QQ.\n.QQ.",
     "none": "",
 }
 
 
 def spider(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A fat spider seen from above, with eight bent legs."""
-    body, accent = two(rng, BEASTS, VIVID + ramps("white"))
-    ink = key(body, accent) | {"e": rng.choice(GLOWS)}
     mark = rng.choice(list(SPIDER_MARKS))
+    body = pick_clear(rng, BEASTS, *material(mark))
+    color = paint(rng, mark, f"{VIVID} white", body)
+    ink = key(body, color) | {"e": rng.choice(GLOWS)}
     for corners in rng.choice(SPIDER_LEGS):
         for (x0, y0), (x1, y1) in pairwise(corners):
             canvas.line(x0, y0, x1, y1, body.line)
@@ -475,7 +528,7 @@ def spider(canvas: Canvas, rng: Random) -> dict[str, str]:
     for layer in (back, head):
         canvas.pixels[layer.pixels > 0] = layer.pixels[layer.pixels > 0]
     canvas.stamp(rng.choice(("e..e\n.ee.", "e..e\nk..k", ".ee.\ne..e", "kkkk\nekke")), 6, 10, ink)
-    return row(body, None if mark in ("none", "skull") else accent, mark)
+    return record(body, pattern=mark, pattern_color=color, facing="front")
 
 
 # ----------------------------------------------------------------------------------------------------------- snake
@@ -512,67 +565,79 @@ SNAKE_COBRA = """
 20000000000001
 .333222222211.
 """
-SNAKE_TAILS = ("..\n.2\n.2\n22", "hg\nih\nhg\n22", "..\n.o\nno\n22")  # tip, rattle, sting
-SNAKE_MARKS = (
-    "",
-    "..66..66..66..\n..66..66..66..\n..............\n...66..66..66.",
-    "...6...6...6..\n..666.666.666.\n..............\n...6...6...6..",
-    "..............\n.666666666666.\n..............\n...66666666...",
-)
-SNAKE_TOPS = {"none": "", "horns": "o..o\nnn.n", "crown": "i.i\nhhg", "crest": "7.7.\n6666"}
+SNAKE_TAILS = ("..\n.2\n.2\n22", "76\n67\n76\n22", "..\n.7\n76\n22")  # tip, rattle, sting
+SNAKE_PATTERNS = {
+    "none": "",
+    "checks": "..QQ..QQ..QQ..\n..QQ..QQ..QQ..\n..............\n...QQ..QQ..QQ.",
+    "scales": "..Q.Q.Q.Q.Q...\n.Q.Q.Q.Q.Q.Q..\n..............\n...Q.Q.Q.Q....",
+    "stripes": "..............\n.QQQQQQQQQQQQ.\n..............\n...QQQQQQQQ...",
+}
+SNAKE_HATS = {"none": "", "horns": "o..o\nnn.n", "crown": "i.i\nhhg", "crest": "Z.Z.\nYYYX"}
 SNAKE_MOUTHS = ("....kkkkk\nqqqq\nq", ".q..kkkk\nqqqq", "...kwkwk\n..qq\nqq")
 
 
 def snake(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A coiled serpent with a raised head, or a cobra that spreads its hood."""
-    body, accent = two(rng, SCALES, SCALES + ramps("cream"))
-    ink = key(body, accent) | {"e": rng.choice(GLOWS)}
-    top, cobra = rng.choice(list(SNAKE_TOPS)), rng.random() < 0.4
+    hat, pattern, cobra = rng.choice(list(SNAKE_HATS)), rng.choice(list(SNAKE_PATTERNS)), rng.random() < 0.4
+    body = pick_clear(rng, SCALES, *material(hat))
+    belly, mark = (pick_clear(rng, f"{SCALES} cream", body) for _ in range(2))
+    worn = paint(rng, hat, SCALES, body)
+    ink = key(body, belly, mark, worn) | {"e": rng.choice(GLOWS)}
     canvas.stamp(SNAKE_COBRA if cobra else SNAKE_SIDE, 1, 1, ink)
     if not cobra:
         canvas.stamp(rng.choice(SNAKE_TAILS), 13, 7, ink)
-    clip(canvas, rng.choice(SNAKE_MARKS), 1, 11, ink)
-    canvas.stamp(SNAKE_TOPS[top], 6, 1, ink)
+    clip(canvas, SNAKE_PATTERNS[pattern], 1, 11, ink)
+    canvas.stamp(SNAKE_HATS[hat], 6, 1, ink)
     canvas.outline()
     if cobra:
         canvas.stamp("ke..ek\n......\n.wkkw.\n..qq..", 5, 3, ink)
-        return row(body, accent, top)
-    canvas.stamp("kke", 4, 3, ink)
-    canvas.stamp(rng.choice(SNAKE_MOUTHS), 0, 4, ink)
-    return row(body, accent, top, turn(canvas, rng))
+    else:
+        canvas.stamp("kke", 4, 3, ink)
+        canvas.stamp(rng.choice(SNAKE_MOUTHS), 0, 4, ink)
+    return record(
+        body,
+        second_color=belly,
+        hat=hat,
+        hat_color=worn,
+        pattern=pattern,
+        pattern_color=mark,
+        facing="front" if cobra else turn(canvas, rng),
+        pose="rearing" if cobra else "coiled",
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- eye
 
 EYE_LIMBS = {  # art of the left side, x, y; centre and radius of the ball
-    "stalks": ("...77..\n...76..\n....2..\n77..22.\n76...2.\n.22..22\n..22.22", 1, 1, 9, 5.2),
-    "tentacles": (".2.....\n22.2...\n2..22..\n22..2..\n.2.22..\n22.2...", 2, 9, 6, 5.2),
-    "wings": ("4.....\n64....\n66....\n766.4.\n766444\n766666\n.76666\n..7666\n...6.6", 1, 2, 8, 4.6),
-    "spikes": ("n......\n.n..n..\n..22.n.\n...2222\n.......\nnn2....\n.......\n..22...\n.n.....", 1, 1, 7.5, 5.2),
+    "stalked": ("...77..\n...76..\n....2..\n77..22.\n76...2.\n.22..22\n..22.22", 1, 1, 9, 5.2),
+    "tentacled": (".2.....\n22.2...\n2..22..\n22..2..\n.2.22..\n22.2...", 2, 9, 6, 5.2),
+    "winged": ("4.....\n64....\n66....\n766.4.\n766444\n766666\n.76666\n..7666\n...6.6", 1, 2, 8, 4.6),
+    "spiky": ("7......\n.7..7..\n..66.7.\n...6666\n.......\n776....\n.......\n..66...\n.7.....", 1, 1, 7.5, 5.2),
 }
 EYE_WHITES = (
     "..wwww..\n.wwwwww.\nwwwwwwww\nwwwwwwww\n.wwwwww.",
     "00000000\n.wwwwww.\nwwwwwwww\n.wwwwww.\n..wwww..",
 )
-EYE_IRISES = ("7665\n6kk5\n6kk5\n.55.", ".66.\n6kw6\n6kk6\n.55.", ".66.\n.kk.\n.kk.\n.66.")
+EYE_IRISES = (".76.\n6kk5\n6kk5\n.55.", ".66.\n6kw6\n6kk6\n.55.", ".66.\n.kk.\n.kk.\n.66.")
 EYE_MOUTHS = ("kkkkkk\n.w..w.", "w.kk.w", "kwkwkw", "......")
 
 
 def eye(canvas: Canvas, rng: Random) -> dict[str, str]:
-    """A floating eyeball with tentacles, eye stalks or wings."""
-    body, accent = two(rng, SCALES, VIVID)
-    ink = key(body, accent)
-    limbs = rng.choice(list(EYE_LIMBS))
-    art, x, y, centre, radius = EYE_LIMBS[limbs]
+    """A floating eyeball with tentacles, eye stalks, spikes or wings; its iris has the colour of these."""
+    body = pick(rng, SCALES)
+    second = pick_clear(rng, VIVID, body)
+    ink = key(body, second)
+    form = rng.choice(list(EYE_LIMBS))
+    art, x, y, centre, radius = EYE_LIMBS[form]
     pair(canvas, art, x, y, ink)
     canvas.ellipse(7.5, centre, radius, radius, body)
     canvas.outline()
     top = int(centre) - 3
     clip(canvas, rng.choice(EYE_WHITES), 4, top, ink)
     gaze = rng.choice((-1, 0, 1))
-    canvas.stamp(rng.choice(EYE_IRISES), 6 + gaze, top + 1, ink)
+    canvas.stamp(rng.choice(EYE_IRISES), 6 + 2 * gaze, top + 1, ink)
     canvas.stamp(rng.choice(EYE_MOUTHS), 5, top + 6, ink)
-    return row(body, accent, limbs, ("left", "front", "right")[gaze + 1])
+    return record(body, second_color=second, facing=("left", "front", "right")[gaze + 1], pose=form)
 
 
 # ------------------------------------------------------------------------------------------------------------ wolf
@@ -593,35 +658,33 @@ kwkwk222132222
 ..3122....1221
 ..333.....333.
 """
-WOLF_TAILS = (
-    ".33\n332\n322\n22.\n22.",
-    "33.\n332\n.32\n.22\n22.",
-    ".rs\nrss\nqrs\n.qr\n.q.",
-    "...\n..3\n.32\n322\n22.",
-)
+WOLF_TAILS = (".33\n332\n322\n22.\n22.", "33.\n332\n.32\n.22\n22.", "...\n..3\n.32\n322\n22.")
+BURNING_TAIL = ".rs\nrss\nqrs\n.qr\n.q."
 WOLF_BACKS = {  # art and its top row
     "none": ("", 0),
-    "mane": ("...6.6\n..66666\n.6776666\n.6766666\n.666666\n..6666\n...66", 3),
-    "flames": (".....q\n...q.rq\n..rsrsr.\n.qrssrqq\n..qrrq", 1),
+    "mane": ("...Q.Q\n..QQQQQ\n.QRRQQQ\n.QRQQQQ\n.QQQQQP\n..QQQP\n...QP", 3),
+    "flames": (".....q\n...q.rq\n..rsrsr.\n.rrssrrq\n..qrrr", 1),
     "spikes": ("....o.o\n...on.on\n..222222", 3),
-    "collar": ("...66\n...66\n..6i6\n..66\n..66", 4),
+    "collar": ("...RQ\n...QQ\n..QQQ\n..QQ\n..QP", 4),
 }
 
-WOLVES = ramps("black grey white brown ginger red blue indigo purple steel night bone")
+WOLVES = "black grey white brown ginger red blue indigo purple steel night bone"
 
 
 def wolf(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A snarling wolf or hell hound, seen from the side."""
-    body, accent = two(rng, WOLVES, ramps("black grey white brown bone orange red cream"))
-    ink = key(body, accent)
     back = rng.choice(list(WOLF_BACKS))
-    canvas.stamp(rng.choice(WOLF_TAILS), 11, 1, ink)
+    body = pick_clear(rng, WOLVES, *material(back))
+    chest = pick_clear(rng, "black grey white brown bone orange red cream", body)
+    color = paint(rng, back, VIVID if back == "collar" else "black grey white brown bone orange red blue", body, chest)
+    ink = key(body, chest, color)
+    canvas.stamp(BURNING_TAIL if back == "flames" else rng.choice(WOLF_TAILS), 11, 1, ink)
     canvas.stamp(WOLF_BODY, 1, 1, ink)
     art, y = WOLF_BACKS[back]
     canvas.stamp(art, 6, y, ink)
     canvas.outline()
     canvas.stamp("ek", 4, 4, ink | {"e": rng.choice(GLOWS)})
-    return row(body, accent, back, turn(canvas, rng))
+    return record(body, second_color=chest, pattern=back, pattern_color=color, facing=turn(canvas, rng))
 
 
 # ----------------------------------------------------------------------------------------------------------- golem
@@ -646,25 +709,27 @@ GOLEM_EXTRAS = {  # art, y
     "moss": ("....jJjj......\n....j..j......\n.JJ.......jJ..\nJjjj.....Jjjjj\n.j.j......j.j.", 1),
     "spikes": (".o..........o.\n.oo........nn.\n.no........nm.", 2),
     "cracks": (
-        "..0...........\n...0....0.....\n.......0......\n.0............\n..............\n............0.\n...........0..",
+        "..Q...........\n..QQ.......Q..\n...Q......QQ..\n..........Q...\n.Q............\n.QQ.........Q.\n..Q........QQ.\n...........Q..",
         5,
     ),
-    "crystals": (".7..........7.\n.67........76.\n.66........66.\n..6........6..", 1),
-    "runes": (".7..........7.\n.77........77.\n..............\n..............\n.7..........7.\n.77........77.", 5),
+    "crystals": (".R..........R.\n.QR........RQ.\n.QQ........QQ.\n..Q........Q..", 1),
+    "rune": (".R..........R.\n.RR........RR.\n..............\n..............\n.R..........R.\n.RR........RR.", 5),
 }
 
 
 def golem(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A heavy creature of stone blocks with huge fists and a glowing core."""
-    body, accent = two(rng, ramps("grey steel bronze white teal sky night purple red bone leaf crust"), VIVID)
-    ink = key(body, accent)
     extra = rng.choice(list(GOLEM_EXTRAS))
+    body = pick_clear(rng, "grey steel bronze white teal sky night purple red bone leaf crust", *material(extra))
+    core = pick_clear(rng, VIVID, body)
+    color = paint(rng, extra, VIVID, body)
+    ink = key(body, core, color)
     canvas.stamp(GOLEM_BODY, 1, 1, ink)
     art, y = GOLEM_EXTRAS[extra]
     canvas.stamp(art, 1, y, ink)
     canvas.outline()
     canvas.stamp(rng.choice(("kkkk\n7kk7", "7kk7\nkkkk", "kkkk\nk77k", "7..7\nk..k", "kkkk\n7.k7")), 6, 2, ink)
-    return row(body, accent, extra)
+    return record(body, second_color=core, pattern=extra, pattern_color=color, facing="front")
 
 
 # ------------------------------------------------------------------------------------------------------------- imp
@@ -687,10 +752,10 @@ IMP_HORNS = ("oo.\n.no\n.nn", "o..\nno.\n.nn", ".oo\nno.\nnnn", "o.o\nnon\n.nn")
 IMP_WINGS = ("4...\n64..\n7644\n7666\n6.66", ".44.\n4666\n7666\n6.66\n6..6", "4.4.\n6464\n7666\n.766\n..66")
 IMP_ITEMS = {
     "none": "",
-    "trident": "z.z\nz.z\nzyy\n.u.\n.u.\n.u.\n.u.\n.u.\n.u.\n.t.",
+    "trident": "z.z\nz.z\nzyy\n.y.\n.u.\n.u.\n.u.\n.u.\n.u.\n.t.",
     "fireball": ".q.\nqr.\nrsr\nsws\nrsr",
     "bomb": "..s\n.u.\nkkk\nwkk\nkkk",
-    "torch": ".q.\nrsr\nrsr\n.v.\n.u.\n.u.\n.u.\n.t.",
+    "torch": ".q.\nrsr\nqsr\n.v.\n.u.\n.u.\n.u.\n.t.",
 }
 
 IMP_FACES = (
@@ -698,13 +763,14 @@ IMP_FACES = (
     "k....k\nek..ke\n......\nwkwwkw",
     "ek..ke\nee..ee\n.kkkk.\n.wddw.",
 )
-IMPS = ramps("red orange magenta purple indigo blue teal green grey black")
+IMPS = "red orange magenta purple indigo blue teal green grey black"
 
 
 def imp(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A little horned devil with wings and a barbed tail."""
-    body, accent = two(rng, IMPS, VIVID + ramps("black"))
-    ink = key(body, accent) | {"e": rng.choice(GLOWS)}
+    body = pick(rng, IMPS)
+    wings = pick_clear(rng, f"{VIVID} black", body)
+    ink = key(body, wings) | {"e": rng.choice(GLOWS)}
     item = rng.choice(list(IMP_ITEMS))
     pair(canvas, rng.choice(IMP_WINGS), 1, 5, ink)
     canvas.stamp("..2\n.222\n..2\n.22\n22", 11, 10, ink)
@@ -716,12 +782,20 @@ def imp(canvas: Canvas, rng: Random) -> dict[str, str]:
         canvas.stamp("22", 2, 11, ink)
     canvas.outline()
     canvas.stamp(rng.choice(IMP_FACES), 5, 4, ink)
-    if rng.random() < 0.5:  # the other hand
+    if coin(rng):  # the other hand
         canvas.flip()
-    return row(body, accent, item)
+    return record(
+        body,
+        second_color=wings,
+        hat="horns",
+        hat_color="bone",
+        item=item,
+        item_color=MADE_OF.get(item),
+        facing="front",
+    )
 
 
-# -------------------------------------------------------------------------------------------------------- mushroom
+# ------------------------------------------------------------------------------------------------------- toadstool
 
 CAPS = {
     "round": """
@@ -753,8 +827,8 @@ CAPS = {
 """,
 }
 SPOTS = {
-    "dots": ".\n....77....\n....76..66\n.76.....66\n.66..66...\n.....66..",
-    "big dots": ".\n...776...\n...766..66\n6..666..66\n66......66\n6...66....",
+    "spots": ".\n....77....\n....76..66\n.76.....66\n.66..66...\n.....66..",
+    "patches": ".\n...776...\n...766..66\n6..666..66\n66......66\n6...66....",
     "rings": ".\n...666\n..6...6\n..6...6..66\n...666..6\n.6......6",
     "none": "",
 }
@@ -773,18 +847,18 @@ SHROOM_FACES = (
 )
 
 
-def mushroom(canvas: Canvas, rng: Random) -> dict[str, str]:
+def toadstool(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A walking mushroom with a sullen face on its stalk."""
-    body, accent = two(rng, VIVID + ramps("brown"), VIVID + ramps("white cream"))
-    stalk = rng.choice(ramps("cream bone white grey"))
-    ink = key(body, accent) | tones("abc", stalk)
+    body, stalk = pick(rng, f"{VIVID} brown"), pick(rng, "cream bone white grey")
+    spot = pick_clear(rng, f"{VIVID} white cream", body)
+    ink = key(body, spot) | tones("abc", stalk)
     cap, spots = rng.choice(list(CAPS)), rng.choice(list(SPOTS))
     canvas.stamp(rng.choice(SHROOM_BODIES), 3, 8, ink)
     canvas.stamp(CAPS[cap], 1, 1, ink)
     clip(canvas, SPOTS[spots], 3, 1, ink)
     canvas.outline()
     canvas.stamp(rng.choice(SHROOM_FACES), 6, 8, ink)
-    return row(body, accent if spots != "none" else None, spots)
+    return record(body, second_color=stalk, pattern=spots, pattern_color=spot, facing="front")
 
 
 # ----------------------------------------------------------------------------------------------------------- plant
@@ -825,36 +899,45 @@ wwwww22221.
 """,
 )
 PLANT_BASES = {
-    "leaves": ".....cba....\ncc...cba..bb\n.ccb.cba.bba\n..bbbcbabba.\n...bbcbaba..",
-    "pot": ".....cba....\n.cb..cba.bb.\n...ihhhhhg..\n....hhhhg...\n....ihhhg...",
-    "thorns": "...c.cba....\n....bcba.b..\n.....cbab...\n...c.cba.bb.\n..bbbcbabba.",
-    "roots": ".....cba....\n.....cba....\n...bbcbab...\n.cbb.cb.bba.\ncb..cb.b..ba",
+    "leafy": ".....cba....\ncc...cba..bb\n.ccb.cba.bba\n..bbbcbabba.\n...bbcbaba..",
+    "potted": ".....cba....\n.cb..cba.bb.\n...ihhhhhg..\n....hhhhg...\n....ihhhg...",
+    "thorny": "...c.cba....\n....bcba.b..\n.....cbab...\n...c.cba.bb.\n..bbbcbabba.",
+    "rooted": ".....cba....\n.....cba....\n...bbcbab...\n.cbb.cb.bba.\ncb..cb.b..ba",
 }
 PLANT_SPOTS = (
-    "....66.....\n....66.66..\n.......66..\n...........\n........66.\n........66.",
-    "",
-    "....6......\n...666..6..\n....6..666.\n........6..\n...........\n........66.",
+    "....QQ.....\n....QQ.QQ..\n.......QQ..\n...........\n........QQ.\n........QQ.",
+    "....Q......\n...QQQ..Q..\n....Q..QQQ.\n........Q..\n...........\n........QQ.",
 )
-PLANT_TOPS = (
-    "",
-    "....67\n...6776\n....666",
-    "........77.\n.......7666\n........666\n..........6",
-    "....n..n\n....nnnn",
-)
+PLANT_TOPS = {
+    "none": ("",),
+    "bud": ("....ZY\n...YZZY\n....YYY", "........ZZ.\n.......ZYYY\n........YYY\n..........Y"),
+    "thorns": ("....n..n\n....nnnn",),
+}
 
 
 def plant(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A carnivorous plant: a toothed bud on a stem."""
-    body, accent = two(rng, ramps("red orange yellow sky blue indigo purple magenta pink"), VIVID + ramps("white"))
-    ink = key(body, accent) | tones("abc", rng.choice(ramps("leaf green lime teal")))
+    top, spotted = rng.choice(list(PLANT_TOPS)), coin(rng)
+    body = pick(rng, "red orange yellow sky blue indigo purple magenta pink")
+    leaves, bud = pick(rng, "leaf green lime teal"), paint(rng, top, VIVID, body)
+    spots = pick_clear(rng, f"{VIVID} white", body)
+    ink = key(body, leaves, spots, bud) | tones("abc", leaves)
     base = rng.choice(list(PLANT_BASES))
     canvas.stamp(PLANT_BASES[base], 2, 10, ink)
-    top, spots = rng.choice(PLANT_TOPS), rng.choice(PLANT_SPOTS)
-    canvas.stamp(top, 3, 1, ink)
     canvas.stamp(rng.choice(PLANT_HEADS), 2, 2, ink)
-    clip(canvas, spots, 3, 2, ink)
+    clip(canvas, rng.choice(PLANT_SPOTS) if spotted else "", 3, 2, ink)
+    canvas.stamp(rng.choice(PLANT_TOPS[top]), 3, 1, ink)
     canvas.outline()
-    return row(body, accent if "6" in top + spots else None, base, turn(canvas, rng))
+    return record(
+        body,
+        second_color=leaves,
+        hat=top,
+        hat_color=bud,
+        pattern="spots" if spotted else "none",
+        pattern_color=spots,
+        facing=turn(canvas, rng),
+        pose=base,
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------- skull
@@ -919,23 +1002,34 @@ SKULL_FACES = (
 
 def skull(canvas: Canvas, rng: Random) -> dict[str, str]:
     """A floating skull with ghostly fire, bat wings or crossed bones."""
-    body, accent = rng.choice(ramps("bone white grey cream steel gold")), rng.choice(VIVID)
-    ink = key(body, accent) | {"e": rng.choice(GLOWS)}
-    extra, aura = rng.choice(("none", "horns", "crown", "candle")), rng.choice(("flames", "wings", "bones"))
+    hat, aura = rng.choice(("none", "horns", "crown", "candle")), rng.choice(("flames", "wings", "bones"))
+    body = pick_clear(rng, "bone white grey cream steel gold", *(material(hat) if hat == "crown" else ()))
+    glow = RAMPS["bone"] if aura == "bones" else pick_clear(rng, VIVID, body, *material(hat))
+    worn = paint(rng, hat, VIVID, body, glow)
+    ink = key(body, glow, hat=worn) | {"e": rng.choice(GLOWS)}
     if aura == "wings":
         pair(canvas, rng.choice(SKULL_WINGS), 1, 4, ink)
     else:
         canvas.stamp(SKULL_AURAS[aura], 1, 1, ink)
     canvas.stamp(SKULL, 3, 4, ink)
-    if extra == "horns":
+    if hat == "horns":
         pair(canvas, "o..\nno.\n.nn", 2, 2, ink)
-    if extra == "crown":
+    if hat == "crown":
         canvas.stamp("i..ii..h\nhi.hh.ig\nhhhqqhhg", 4, 2, ink)
-    if extra == "candle":
-        canvas.stamp(".s..\n.r..\n.on.\n.on.\noonn", 6, 1, ink)
+    if hat == "candle":
+        canvas.stamp(GHOST_HATS["candle"][0], 6, 1, ink)
     canvas.outline()
     canvas.stamp(rng.choice(SKULL_FACES), 5, 7, ink)
-    return row(body, accent if aura != "bones" else None, aura if extra == "none" else extra)
+    return record(
+        body,
+        second_color=glow if aura == "wings" else None,
+        hat=hat,
+        hat_color=worn,
+        pattern="none" if aura == "wings" else aura,
+        pattern_color=glow,
+        facing="front",
+        pose="winged" if aura == "wings" else "none",
+    )
 
 
 KINDS = {
@@ -950,7 +1044,7 @@ KINDS = {
     "wolf": wolf,
     "golem": golem,
     "imp": imp,
-    "mushroom": mushroom,
+    "toadstool": toadstool,
     "plant": plant,
     "skull": skull,
 }

@@ -9,17 +9,10 @@ from __future__ import annotations
 
 import random
 
-from canvas import RAMPS, WHITE, Canvas, Ramp, attributes, coin, height, pick, pick_other, tones
+from canvas import RAMPS, WHITE, Canvas, Ramp, coin, height, overlay, pick, pick_clear, record, tones
 
 PALE = ("yellow", "lime", "sky", "pink", "orange")
 MAGIC = "red orange yellow lime green teal sky blue indigo purple magenta pink"
-
-
-def overlay(canvas: Canvas, part: Canvas, line: int | None = None) -> None:
-    """Outline `part` by itself and lay it over the picture."""
-    part.outline(line)
-    drawn = part.pixels > 0
-    canvas.pixels[drawn] = part.pixels[drawn]
 
 
 def twinkle(canvas: Canvas, x: int, y: int, ramp: Ramp) -> None:
@@ -86,91 +79,103 @@ EMBLEMS = {
 """,
     "drop": """
 ..3..
-.322.
-.322.
-..2..
-""",
-    "flame": """
 ..3..
-.33..
-.322.
-..2..
+.332.
+.222.
 """,
 }
-BUBBLES = ["", "3..\n..3\n3..", "33..\n33..\n...3", "3...\n..33\n..33", ".3..\n...3\n.3..\n..3."]
-LABEL = """
+BUBBLES = ["3..\n..3\n3..", "33..\n33..\n...3", "3...\n..33\n..33", ".3..\n...3\n.3..\n..3."]
+LABELS = [
+    """
 ddddddd
-dddddcc
-dddddcc
-dddddcc
+d00000c
+ddddddc
+d0000cc
 dddddcc
 ccccccc
-"""
+""",
+    """
+ddddddd
+dd000dc
+d00000c
+dd000cc
+ddd0dcc
+ccccccc
+""",
+    """
+ddddddd
+d0ddd0c
+dd0d0dc
+ddd0dcc
+dd0d0cc
+ccccccc
+""",
+]
 
 
-def vessel(canvas: Canvas, rng: random.Random, art: str, levels: tuple[int, ...], centre: int) -> dict[str, str]:
-    """A stoppered glass vessel of liquid; `centre` is the row round which label, emblem or bubbles sit."""
+def vessel(canvas: Canvas, rng: random.Random, art: str, levels: tuple[int, int], centre: int) -> dict[str, str]:
+    """A stoppered glass vessel, full or half full (`levels`); label, emblem or bubbles sit round row `centre`."""
     liquid = pick(rng, MAGIC)
     glass = RAMPS["glass"]
     top = 15 - height(art)
-    level = rng.choice(levels)
+    half = coin(rng)
+    level = levels[half]
     canvas.stamp(art, 1, top, tones("0123", glass) | {"l": glass.light})
     for y in range(level, 15):
         for x in range(16):
             tone = int(canvas.pixels[y, x])
             if tone:
                 canvas.dot(x, y, liquid.light if y == level else liquid[glass.index(tone)])
-    item = rng.choice(["none", "bubbles", "bubbles", "label", "ribbon", *EMBLEMS])
-    stopper = pick(rng, "wood crust bronze gold steel red purple green blue pink")
+    stopper = pick_clear(rng, "wood crust bronze gold steel red purple green blue pink", liquid)
     canvas.stamp(rng.choice(STOPPERS), 5, top - 3, tones("bcd", stopper))
     canvas.outline(liquid.line)
-    bubbles = rng.choice(BUBBLES[1:] if item == "bubbles" else BUBBLES)
-    shift = rng.choice((6, 7, 8))
-    if item in ("bubbles", "ribbon"):
-        canvas.stamp(bubbles, shift, centre, {"3": liquid.light})
-    if item == "ribbon":
-        ribbon = pick_other(rng, MAGIC, liquid)
-        canvas.stamp("ddccb\n.c.b.", 6, top + 2, tones("bcd", ribbon))
-    elif item == "label":
-        paper = pick(rng, "cream bone white")
-        ink = pick(rng, "black red brown blue purple")
-        canvas.stamp(LABEL, 5, centre - 1, tones("bcd", paper))
-        canvas.stamp(EMBLEMS[rng.choice(list(EMBLEMS))], 6, centre, {"2": ink.base, "3": ink.base, "0": paper.light})
-    elif item in EMBLEMS:
-        mark = pick(rng, "night red purple white" if liquid.name in PALE else "white white yellow pink sky")
-        tone = mark.shade if mark.name == "night" else mark.light
-        canvas.stamp(EMBLEMS[item], 6, centre, {"2": tone, "3": tone, "0": liquid.line})
+    pattern = rng.choice(["none", "bubbles", "bubbles", "label", "ribbon", *EMBLEMS])
+    if pattern == "bubbles":
+        color, tone = liquid, liquid.shade if liquid.name in PALE else liquid.light
+        canvas.stamp(rng.choice(BUBBLES), rng.choice((6, 7, 8)), centre, {"3": tone})
+    elif pattern == "ribbon":
+        color = pick_clear(rng, MAGIC, liquid)
+        canvas.stamp("ddccb\n.c.b.", 6, top + 2, tones("bcd", color))
+    elif pattern == "label":
+        color = pick(rng, "cream bone white")
+        canvas.stamp(rng.choice(LABELS), 5, centre - 1, tones("bcd", color) | {"0": RAMPS["brown"].line})
+    else:
+        color = pick_clear(rng, "night red purple white yellow pink sky", liquid)
+        tone, eyes = (color.shade, liquid.light) if color.name == "night" else (color.light, liquid.line)
+        canvas.stamp(EMBLEMS.get(pattern, ""), 6, centre, {"2": tone, "3": tone, "0": eyes})
     glint = rng.choice(("w", "w\nw", "w\nw\n.\nw", "ww\nw"))
     x = int(min((canvas.pixels[centre] > 0).nonzero()[0])) + 2
     canvas.stamp(glint, x, centre - 1, {"w": WHITE})
-    return attributes(liquid, stopper, item)
+    pose = "half full" if half else "full"
+    return record(liquid, second_color=stopper, pattern=pattern, pattern_color=color, pose=pose)
 
 
 ROUND = [
     """
 ....llllll....
 .....3221.....
-...33222221...
+....322221....
 ..3322222221..
 .332222222221.
 .322222222221.
 .322222222221.
+.322222222221.
 .222222222211.
-.122222222111.
-..1222221111..
-...11111111...
+..2222222111..
+....111111....
 """,
     """
 .....llll.....
 .....3221.....
-....322221....
+.....3221.....
+....332221....
+...33222221...
 ..3322222221..
-.322222222221.
-32222222222221
-32222222222221
-22222222222211
-.122222222111.
-..1111111111..
+..3222222221..
+..3222222221..
+..2222222211..
+...22222211...
+....111111....
 """,
 ]
 TALL = [
@@ -178,21 +183,21 @@ TALL = [
 ....llllll....
 .....3221.....
 ....322221....
+...33222221...
 ...32222221...
-..3222222221..
-..3222222221..
-..3222222221..
-..3222222221..
-..3222222221..
-..2222222211..
-..1111111111..
+...32222221...
+...32222221...
+...32222221...
+...32222221...
+...22222211...
+...11111111...
 """,
     """
 .....llll.....
 .....3221.....
 .....3221.....
+.....3221.....
 ...33222221...
-...32222221...
 ...32222221...
 ...32222221...
 ...32222221...
@@ -211,21 +216,21 @@ CONICAL = [
 ...32222221...
 ...32222221...
 ..3222222221..
+..3222222221..
 .322222222221.
-.222222222211.
-..1111111111..
+.111111111111.
 """,
     """
 ....llllll....
+.....3221.....
 .....3221.....
 ....322221....
 ...32222221...
 ..3222222221..
 .322222222221.
-.322222222221.
 32222222222221
-22222222222211
-.111111111111.
+32222222222211
+11111111111111
 """,
 ]
 HEART = [
@@ -272,41 +277,41 @@ SQUARE = [
     """
 .....llll.....
 .....3221.....
-...33222221...
-..3322222221..
-.332222222221.
-.322222222221.
-.322222222221.
-.222222222211.
-..2222222211..
-...11111111...
+.....3221.....
+33333222222222
+32222222222221
+32222222222221
+32222222222221
+32222222222221
+22222222222211
+11111111111111
 """,
 ]
 
 
 def round_flask(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """The round flask of a healing potion."""
-    return vessel(canvas, rng, rng.choice(ROUND), (6, 7, 8, 9), 9)
+    return vessel(canvas, rng, rng.choice(ROUND), (6, 9), 9)
 
 
 def tall_bottle(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A tall bottle with shoulders."""
-    return vessel(canvas, rng, rng.choice(TALL), (5, 7, 8, 9), 9)
+    return vessel(canvas, rng, rng.choice(TALL), (6, 9), 9)
 
 
 def conical_flask(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """An alchemist's conical flask."""
-    return vessel(canvas, rng, rng.choice(CONICAL), (6, 8, 9, 10), 10)
+    return vessel(canvas, rng, rng.choice(CONICAL), (7, 10), 10)
 
 
 def heart_flask(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A flask in the shape of a heart or a shield."""
-    return vessel(canvas, rng, rng.choice(HEART), (5, 6, 7, 8), 8)
+    """A flask in the shape of a heart."""
+    return vessel(canvas, rng, rng.choice(HEART), (5, 8), 8)
 
 
 def square_vial(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A square or bevelled vial."""
-    return vessel(canvas, rng, rng.choice(SQUARE), (6, 7, 8, 9), 9)
+    """A square vial, tall or squat."""
+    return vessel(canvas, rng, rng.choice(SQUARE), (7, 10), 9)
 
 
 # --- scroll ---
@@ -354,43 +359,44 @@ RUNES = {
         "222222\n..22..\n.2222.\n..22..\n222222",
         ".2..2.\n222222\n.2..2.\n222222\n.2..2.",
     ],
-    "symbol": [EMBLEMS[name] for name in ("star", "heart", "moon", "flame", "skull")],
 }
 
 
 def scroll(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A scroll: unrolled with writing, a rune or a symbol, or rolled up with a ribbon."""
-    paper, accent = pick(rng, "cream bone white blond crust"), pick(rng, MAGIC + " gold wood")
-    ink = pick(rng, "black red blue purple green brown magenta teal")
-    if rng.random() < 0.35:
+    """A scroll: open with writing, a rune or a sign between its rods, or rolled up with a ribbon or a wax seal."""
+    paper, rods = pick(rng, "cream bone white blond crust"), pick(rng, MAGIC + " gold wood")
+    pose = "rolled" if rng.random() < 0.35 else "open"
+    if pose == "rolled":
         canvas.stamp(ROLLED_SCROLL, 1, 1, tones("0123", paper))
         canvas.outline()
-        width = rng.choice((1, 2, 3))
-        for i in range(-5, 6):
-            for j in range(width):
-                if canvas.pixels[7 + i, 7 + i + j] not in (0, paper.line):
-                    canvas.dot(7 + i + j, 7 + i, accent.light if i < -1 else accent.base if i < 2 else accent.shade)
-        knot = rng.choice(("", "dc\ncb", "daad\ncdcc\n.bb.", ".dd.\ndccb\nccbb\n.bb."))
-        canvas.stamp(knot, 6, 6, tones("abcd", accent))
-        item = "ribbon"
+        pattern, color = rng.choice(("ribbon", "ribbon", "seal")), pick_clear(rng, MAGIC + " gold", paper)
+        if pattern == "ribbon":
+            width = rng.choice((1, 2, 3))
+            for i in range(-5, 6):
+                for j in range(width):
+                    if canvas.pixels[7 + i, 7 + i + j] not in (0, paper.line):
+                        canvas.dot(7 + i + j, 7 + i, color.light if i < -1 else color.base if i < 2 else color.shade)
+            knot = rng.choice(("", "dc\ncb", "daad\ncdcc\n.bb.", ".dd.\ndccb\nccbb\n.bb."))
+            canvas.stamp(knot, 6, 6, tones("abcd", color))
+        else:
+            seal = rng.choice((".dd.\nddcb\nacba\n.aa.", "adca\ndccb\nccbb\nabba", ".aaa.\nadcba\nacaba\nacbba\n.aaa."))
+            canvas.stamp(seal, rng.choice((5, 6, 7)), rng.choice((5, 6, 7)), tones("abcd", color))
     else:
-        canvas.stamp(OPEN_SCROLL, 1, 2, tones("0123", paper) | {"a": accent.base, "b": accent.shade})
+        canvas.stamp(OPEN_SCROLL, 1, 2, tones("0123", paper) | {"a": rods.base, "b": rods.shade})
         canvas.outline()
-        item = rng.choice(list(RUNES))
-        art = rng.choice(RUNES[item])
-        left = {"writing": 4, "rune": 5, "symbol": 6}[item]
-        canvas.stamp(art, left, 5, {"2": ink.base, "3": ink.base, "0": paper.light})
-        if coin(rng):
-            wax = pick(rng, "red magenta blue green purple gold")
-            canvas.stamp(".aa.\nadca\nacba\n.aa.", rng.choice((4, 8, 9)), 9, tones("abcd", wax))
+        color = pick_clear(rng, "black red blue purple green brown magenta teal", paper)
+        pattern = rng.choice(["writing", "writing", "rune", "rune", "star", "heart", "moon", "flame"])
+        art = rng.choice(RUNES.get(pattern) or [SIGNS[pattern]])
+        canvas.stamp(art, 5 if pattern == "rune" else 4, 5, tones("123", color))
     if coin(rng):
         canvas.flip()
-    return attributes(paper, accent if item == "ribbon" else ink, item)
+    second = rods if pose == "open" else None
+    return record(paper, second_color=second, pattern=pattern, pattern_color=color, pose=pose)
 
 
 # --- spell book ---
 
-# Large signs: the emblems of books, the heads of wands.
+# Large signs: on scrolls and books, and the heads of wands.
 SIGNS = {
     "star": """
 ...33...
@@ -402,13 +408,13 @@ SIGNS = {
 .32..21.
 """,
     "gem": """
+...3...
 ..332..
-.33221.
-3332211
-3322211
-3222211
+.33322.
+3333222
 .22211.
-..211..
+..221..
+...1...
 """,
     "moon": """
 ..333..
@@ -469,28 +475,29 @@ BOOK = """
 def book(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A closed spell book with an emblem, metal corners, a clasp or a bookmark."""
     cover = pick(rng, MAGIC + " brown black")
-    metal = pick_other(rng, "gold gold steel bronze white pink sky", cover)
+    metal = pick_clear(rng, "gold gold steel bronze white pink sky", cover)
+    fitting = pick_clear(rng, "gold red sky lime pink purple steel bronze", cover)
     canvas.stamp(BOOK, 1, 1, tones("0123", cover) | {"p": RAMPS["cream"].light, "q": RAMPS["cream"].shade})
     canvas.outline()
-    if coin(rng):
+    corners, extra = coin(rng), rng.choice(("clasp", "bookmark", "bands", "none"))
+    if corners:
         for x, y in ((3, 1), (12, 1), (3, 10), (12, 10)):
-            canvas.stamp("32\n21", x, y, tones("123", metal))
-    second = pick_other(rng, "gold red sky lime pink purple", cover)
-    extra = rng.choice(("clasp", "bookmark", "bands", "none"))
+            canvas.stamp("32\n21", x, y, tones("123", fitting))
     if extra == "clasp":
-        canvas.stamp("adc\nacb", 12, 6, tones("abcd", second))
+        canvas.stamp("adc\nacb", 12, 6, tones("abcd", fitting))
     elif extra == "bookmark":
-        canvas.stamp("dc\ncb\nc.", rng.choice((6, 9, 11)), 12, tones("bcd", second))
+        canvas.stamp("dc\ncb\nc.", rng.choice((6, 9, 11)), 12, tones("bcd", fitting))
     elif extra == "bands":
         for y in (3, 9):
-            canvas.stamp("dc", 1, y, tones("bcd", metal))
-    item = rng.choice(list(SIGNS))
-    sign = Canvas()
-    sign.stamp(SIGNS[item], 5, 3, tones("123", metal) | {"d": cover.base})
-    overlay(canvas, sign, cover.line)
+            canvas.stamp("dc", 1, y, tones("bcd", fitting))
+    sign = rng.choice(list(SIGNS))
+    over = Canvas()
+    over.stamp(SIGNS[sign], 5, 3, tones("123", metal) | {"d": cover.base})
+    overlay(canvas, over, cover.line)
     if coin(rng):
         canvas.flip()
-    return attributes(cover, metal, item)
+    second = fitting if corners or extra != "none" else None
+    return record(cover, second_color=second, pattern=sign, pattern_color=metal)
 
 
 # --- flame ---
@@ -555,28 +562,30 @@ bccb....bccc
 def flame(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A magic flame or fireball in three nested tones, perhaps with embers, on logs or in a dish."""
     outer = pick(rng, MAGIC)
-    inner = pick_other(rng, MAGIC + " white", outer)
-    core = rng.choice((WHITE, inner.light, RAMPS["yellow"].light))
+    inner = pick_clear(rng, MAGIC + " white", outer)
+    core = rng.choice((WHITE, inner.light))
     canvas.stamp(rng.choice(FLAMES), 1, 1, {"1": outer.base, "2": inner.base, "3": core})
     for y, x in zip(*(canvas.pixels == outer.base).nonzero(), strict=True):
         if not canvas.pixels[y, x + 1] or not canvas.pixels[y + 1, x]:
             canvas.dot(x, y, outer.shade)
-    item = rng.choice(["none", "embers", "dish", "logs"])
-    accent = inner
-    if item == "logs":
-        accent = RAMPS["wood"]
-        canvas.stamp(LOGS, 2, 12, tones("bcd", accent))
+    pose = rng.choice(["none", "in dish", "on logs"])
+    if pose == "on logs":
+        canvas.stamp(LOGS, 2, 12, tones("bcd", RAMPS["wood"]))
     canvas.outline()
-    if item == "embers":
-        for x, y in rng.choice((((2, 3), (13, 2)), ((3, 2), (12, 4)), ((1, 5), (14, 5)), ((4, 1), (14, 3)))):
-            if not canvas.pixels[y, x]:
-                canvas.dot(x, y, outer.base)
-    elif item == "dish":
-        accent = pick(rng, "gold steel bronze")
-        canvas.stamp("addddddddddcca\n.abccccccccba.\n..aabbbbbbaa..", 1, 12, tones("abcd", accent))
+    embers, color = coin(rng), rng.choice((outer, inner))
+    if embers:  # one on either side of the tip, where there is room
+        for columns in (range(1, 7), range(8, 15)):
+            free = [
+                (x, y) for x in columns for y in range(1, 7) if not canvas.pixels[y - 1 : y + 3, x - 1 : x + 3].any()
+            ]
+            for x, y in rng.sample(free, min(len(free), 1)):
+                canvas.stamp("cc\ncb", x, y, tones("bcd", color))
+    if pose == "in dish":
+        canvas.pixels[14:] = 0
+        canvas.stamp("addddddddddcca\n.abccccccccba.\n..aabbbbbbaa..", 1, 12, tones("abcd", RAMPS["gold"]))
     if coin(rng):
         canvas.flip()
-    return attributes(outer, accent, item)
+    return record(outer, second_color=inner, pattern="embers" if embers else "none", pattern_color=color, pose=pose)
 
 
 # --- lightning bolt ---
@@ -677,25 +686,23 @@ SPARKS = ["13 2c d5", "22 c3 3d dd", "14 e7 cb", "25 d4 2b db", "11 ed c2 3c"]
 def bolt(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A bolt of lightning, with sparks or out of a cloud."""
     ramp = pick(rng, MAGIC + " yellow yellow gold")
-    accent = pick_other(rng, MAGIC + " white", ramp)
-    edge = rng.choice((None, accent.line))
-    item = rng.choice(["none", "sparks", "cloud"])
-    if item == "cloud":
-        accent = pick(rng, "white grey sky indigo purple pink black")
+    pattern = rng.choice(["none", "sparks", "cloud"])
+    color = pick_clear(rng, "white grey sky indigo purple pink black" if pattern == "cloud" else MAGIC, ramp)
+    if pattern == "cloud":
         canvas.stamp(rng.choice(SHORT_BOLTS), rng.choice((3, 4, 5)), 6, tones("123", ramp))
         canvas.outline()
         over = Canvas()
-        over.stamp(rng.choice(CLOUDS), 1, 1, tones("bcd", accent))
+        over.stamp(rng.choice(CLOUDS), 1, 1, tones("bcd", color))
         overlay(canvas, over)
     else:
         canvas.stamp(rng.choice(BOLTS), rng.choice((1, 2)), 1, tones("123", ramp))
-        canvas.outline(edge)
-    if item == "sparks":
+        canvas.outline()
+    if pattern == "sparks":
         for place in rng.choice(SPARKS).split():
-            twinkle(canvas, int(place[0], 16), int(place[1], 16), accent)
+            twinkle(canvas, int(place[0], 16), int(place[1], 16), color)
     if coin(rng):
         canvas.flip()
-    return attributes(ramp, accent, item)
+    return record(ramp, pattern=pattern, pattern_color=color)
 
 
 # --- crystal ---
@@ -784,29 +791,39 @@ ROCKS = [".ddcccccccb.\ndcccccccccbb\n.bbbbbbbbbb.", "..dccddcccb.\nddccccccccbb
 def crystal(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """Magic crystals growing out of rock, or a cut gem that twinkles."""
     ramp = pick(rng, MAGIC + " glass")
-    accent = pick(rng, "grey brown steel bone night gold")
-    if coin(rng):
-        second = ramp if coin(rng) else pick(rng, MAGIC)
+    second = pick_clear(rng, MAGIC, ramp)
+    rock = pick_clear(rng, "grey brown steel bone night gold", ramp)
+    pose = rng.choice(("cluster", "cluster", "gem"))
+    if pose == "cluster":
+        pattern = rng.choice(("none", "mixed"))
         for x, y, big in rng.choice(CLUSTERS):
             shard = Canvas()
-            shard.stamp(SHARDS["big" if big else "small"], x, y, tones("123", ramp if big else second))
+            colour = second if pattern == "mixed" and not big else ramp
+            shard.stamp(SHARDS["big" if big else "small"], x, y, tones("123", colour))
             overlay(canvas, shard)
-        item = "rock"
         canvas.pixels[13:] = 0  # the shards stand in the rock
-        canvas.stamp(rng.choice(ROCKS), 2, 12, tones("bcd", accent))
+        canvas.stamp(rng.choice(ROCKS), 2, 12, tones("bcd", rock))
         canvas.outline()
     else:
-        art = rng.choice(GEMS)
-        canvas.stamp(art, 1, 2, tones("123", ramp) | {"w": WHITE})
+        shape = rng.randrange(len(GEMS))
+        canvas.stamp(GEMS[shape], 1, 2, tones("123", ramp) | {"w": WHITE})
         canvas.outline()
-        item = rng.choice(["none", "twinkle"])
-        accent = ramp
-        if coin(rng):
-            accent = pick(rng, "gold steel")
-            canvas.pixels[canvas.pixels == ramp.line] = accent.line
-    if item == "twinkle":
-        canvas.stamp(".w.\nwww\n.w.", rng.choice((4, 5, 8)), rng.choice((5, 6, 8)), {"w": WHITE})
-    return attributes(ramp, accent, item)
+        pattern = rng.choice(("none", "glint", "glint" if shape == 2 else "sparks"))  # no room beside the square one
+        if pattern == "glint":
+            second = RAMPS["white"]
+            canvas.stamp(".w.\nwww\n.w.", rng.choice((4, 5, 8)), rng.choice((5, 6, 8)), {"w": WHITE})
+        elif pattern == "sparks":
+            for x, y in rng.choice(
+                (((2, 13), (14, 12)), ((1, 12), (13, 14)), ((2, 14), (14, 14)), ((3, 13), (13, 13)))
+            ):
+                twinkle(canvas, x, y, second)
+    return record(
+        ramp,
+        second_color=rock if pose == "cluster" else None,
+        pattern=pattern,
+        pattern_color=second,
+        pose=pose,
+    )
 
 
 # --- orb ---
@@ -829,9 +846,9 @@ STANDS = ["..dcccccb..\n.dcccccccb.", "dc.dcccb.cb\n.dcccccccb.", "...dcccb...\n
 def orb(canvas: Canvas, rng: random.Random) -> dict[str, str]:
     """A crystal ball with a sign inside, on a stand or ringed with light."""
     ramp = pick(rng, MAGIC + " night glass")
-    sign = pick_other(rng, MAGIC + " white white", ramp)
-    stand = pick(rng, "gold steel bronze wood purple red black")
-    item = rng.choice(list(SWIRLS))
+    sign = pick_clear(rng, MAGIC + " white white", ramp)
+    stand = pick_clear(rng, "gold steel bronze wood purple red black", ramp)
+    pattern = rng.choice(list(SWIRLS))
     on_stand = rng.random() < 0.75
     if on_stand:
         canvas.ellipse(7.5, 6.5, 5.9, 5.9, ramp)
@@ -842,37 +859,37 @@ def orb(canvas: Canvas, rng: random.Random) -> dict[str, str]:
         middle = 5
     canvas.outline()
     mirror = coin(rng)
-    canvas.stamp(rng.choice(SWIRLS[item]), 4, middle, {"2": sign.light if coin(rng) else sign.base}, mirror)
+    canvas.stamp(rng.choice(SWIRLS[pattern]), 4, middle, {"2": sign.light if coin(rng) else sign.base}, mirror)
     canvas.stamp(rng.choice(("ww\nw", "w\nw", "www\nw")), 4, middle - 1, {"w": WHITE})
-    return attributes(ramp, stand if on_stand else sign, item)
+    second, pose = (stand, "on stand") if on_stand else (None, "none")
+    return record(ramp, second_color=second, pattern=pattern, pattern_color=sign, pose=pose)
 
 
 # --- wand ---
 
 
 def wand(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """A wand or staff held aslant, with a shining head, perhaps a ribbon, perhaps sparkles."""
+    """A wand or staff held aslant, with a shining head, perhaps a ribbon or sparks."""
     ramp = pick(rng, MAGIC + " yellow gold")
-    shaft = pick_other(rng, "wood crust bronze gold steel white purple red pink black", ramp)
-    item = rng.choice([name for name in SIGNS if name != "moon"])  # a crescent on a stick looks like a spanner
+    shaft = pick_clear(rng, "wood crust bronze gold steel white purple red pink black", ramp)
+    head = rng.choice([name for name in SIGNS if name != "moon"])  # a crescent on a stick looks like a spanner
     for i in range(8):
         canvas.stamp("cb", 1 + i, 13 - i, tones("bcd", shaft))
         canvas.dot(1 + i, 13 - i, shaft.light)
         canvas.dot(2 + i, 14 - i, shaft.shade)
     canvas.outline()
-    head = Canvas()
-    head.stamp(SIGNS[item], 7, 1, tones("123", ramp) | {"d": RAMPS["yellow"].light})
-    overlay(canvas, head)
-    ribbon = pick(rng, MAGIC)
-    if coin(rng):
-        canvas.stamp("dc..\nccb.\n.bcd\n..cb", 4, 8, tones("bcd", ribbon))
-    if coin(rng):
-        spark = pick_other(rng, MAGIC, ramp)
+    over = Canvas()
+    over.stamp(SIGNS[head], 7, 1, tones("123", ramp) | {"d": RAMPS["yellow"].light})
+    overlay(canvas, over)
+    pattern, color = rng.choice(("none", "ribbon", "sparks")), pick_clear(rng, MAGIC, ramp, shaft)
+    if pattern == "ribbon":
+        canvas.stamp("dc..\nccb.\n.bcd\n..cb", 4, 8, tones("bcd", color))
+    elif pattern == "sparks":
         for x, y in rng.choice((((3, 3), (13, 12)), ((4, 5), (12, 11)), ((2, 6), (10, 13)), ((4, 2), (14, 10)))):
-            twinkle(canvas, x, y, spark)
+            twinkle(canvas, x, y, color)
     if coin(rng):
         canvas.flip()
-    return attributes(ramp, shaft, item)
+    return record(ramp, second_color=shaft, pattern=pattern, pattern_color=color, pose=head)
 
 
 KINDS = {

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from ddpm_teach.data.attributes import Attributes, rows, width, words_of
+
 
 @dataclass
 class ImageSet:
@@ -25,6 +27,8 @@ class ImageSet:
         labels: (n,) long, indices into `classes`.
         classes: the names of the classes. Pictures without classes have none, (), and all their labels are 0.
         attributes: more columns about each picture: name → array of n words (sprites only).
+        told: the columns and words that a network is told of each picture, in the order of the context's places; the
+            class alone, if empty. See `conditioned`.
 
     Raises:
         TypeError: for images that aren't a uint8 tensor, labels that aren't a long one, or classes that aren't names.
@@ -35,6 +39,7 @@ class ImageSet:
     labels: Tensor
     classes: tuple[str, ...]
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    told: Attributes = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_images(self.images)
@@ -46,6 +51,9 @@ class ImageSet:
                     f"attributes: expected one word for each of {len(self.images)} pictures, got {len(column)} in"
                     f" {name!r}; give a column as long as images"
                 )
+        if missing := set(self.told) - set(self.attributes):
+            raise ValueError(f"told: expected columns of the attributes, got {', '.join(sorted(missing))}")
+        self._rows = rows(self.attributes, self.told).to(self.images.device) if self.told else None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -68,15 +76,38 @@ class ImageSet:
         """The pictures at `index` as float32 in [-1, 1]: 0 → -1, 255 → 1."""
         return self.images[index].float() / 127.5 - 1
 
+    @property
+    def context_dim(self) -> int:
+        """The width of `contexts`: the number of classes, or of all words that are told."""
+        return width(self.told) or len(self.classes)
+
+    def conditioned(self, attributes: Attributes | None = None) -> ImageSet:
+        """The same pictures for a network that is told their attributes.
+
+        Args:
+            attributes: columns and words, as those of the training pictures; all that occur here unless given.
+
+        Raises:
+            ValueError: if there are none.
+        """
+        told = words_of(self.attributes) if attributes is None else attributes
+        if not told:
+            raise ValueError("attributes: these pictures have none; a network can be told their class alone")
+        return replace(self, told=told)
+
     def contexts(self, index: Tensor | slice) -> Float[Tensor, "b k"]:
-        """The labels at `index` as one-hot vectors (b, number of classes)."""
+        """What a network is told of the pictures at `index`, (b, context_dim): one-hot classes, or rows of words."""
+        if self._rows is not None:
+            return self._rows[index].float()
         k = len(self.classes)
         return torch.nn.functional.one_hot(self.labels[index], max(k, 1))[:, :k].float()
 
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that are others for other pictures, labels, classes, or another order of them."""
-        digest = hashlib.sha256(json.dumps([self.image_shape, self.classes]).encode())
-        for tensor in (self.images, self.labels):
+        """64 hexadecimal digits that are others for other pictures, labels, classes, or another order of them; where
+        attributes are told, for others of these, too."""
+        told = [{name: list(words) for name, words in self.told.items()}] if self.told else []
+        digest = hashlib.sha256(json.dumps([self.image_shape, self.classes, *told]).encode())
+        for tensor in (self.images, self.labels, *([] if self._rows is None else [self._rows])):
             digest.update(tensor.cpu().contiguous().numpy())
         return digest.hexdigest()
 

@@ -1,4 +1,4 @@
-"""The data sets by name: sprites, which come with the course, and torchvision's. Lesson 03."""
+"""The data sets by name: sprites and scenes, which come with the course, and torchvision's. Lesson 03."""
 
 from __future__ import annotations
 
@@ -15,50 +15,60 @@ import torch
 
 from ddpm_teach.checks import check_int
 from ddpm_teach.data.images import ImageSet
-from ddpm_teach.storage import course_path
+from ddpm_teach.data.scenes import load_scenes
+from ddpm_teach.data.sprites import SPLITS, sprites
 
 TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
-NAMES = ("sprites", *TORCHVISION)
+NAMES = ("sprites", "scenes", *TORCHVISION)
+SCENES = 50_000
 
 
-def load(name: str, split: str = "train", size: int | None = None, root: str | Path | None = None) -> ImageSet:
+def load(
+    name: str,
+    split: str = "train",
+    n: int | None = None,
+    size: int | None = None,
+    root: str | Path | None = None,
+) -> ImageSet:
     """A data set by name.
 
     Args:
-        name: "sprites" (embedded), or "mnist", "fashion_mnist", "cifar10" (through torchvision).
-        split: "train" or "test".
+        name: "sprites" (embedded); "scenes" of them, 32×32, made at the call, 2,000 in about a second; or "mnist",
+            "fashion_mnist", "cifar10" (through torchvision).
+        split: "train", "test", or, of sprites and scenes, "held_out": combinations that never occur in the others.
+        n: the first n pictures; all, and 50,000 scenes, unless given.
         size: pad the pictures with background to size × size, for networks that want it (28 → 32).
         root: the folder of the torchvision sets (…/MNIST/raw and so on); the environment variable DDPM_TEACH_DATA
             unless given, else a cache folder of the user's, where they are downloaded to at the first use.
 
     Raises:
         TypeError: for a size that isn't a whole number.
-        ValueError: for an unknown name or split, a size smaller than the pictures, or a damaged file (it is named,
+        ValueError: for an unknown name or split, n < 1 or more than there are, a size smaller than the pictures, or a
+            damaged file (it is named,
             and nothing is downloaded over it).
         FileNotFoundError: if a set isn't at hand and can't be downloaded (no partial file is left), or is still packed.
     """
     if name not in NAMES:
         raise ValueError(f"name: unknown data set {name!r}; known are {', '.join(NAMES)}")
-    if split not in ("train", "test"):
-        raise ValueError(f'split: expected "train" or "test", got {split!r}')
-    images = _sprites(split) if name == "sprites" else _torchvision(name, split == "train", root)
+    splits = ("train", "test") if name in TORCHVISION else SPLITS
+    if split not in splits:
+        raise ValueError(f"split: expected one of {', '.join(splits)} for {name}, got {split!r}")
+    if n is not None:
+        check_int("n", n, 1)
+    if name == "scenes":
+        images = load_scenes(split, n or SCENES)
+    else:
+        images = _sprites(split) if name == "sprites" else _torchvision(name, split == "train", root)
+        if n is not None:
+            check_int("n", n, 1, len(images), why=f", what the {split} split of {name} has")
+            images = images.subset(torch.arange(n, device="cpu"))
     return images if size is None else _padded(images, size, background=255 if name == "sprites" else 0)
 
 
 def _sprites(split: str) -> ImageSet:
-    path = course_path("data/sprites/sprites.npz")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            pixels = file["palette"][file[f"{split}_pixels"]]  # (n, 16, 16, 3)
-            labels = torch.from_numpy(file[f"{split}_labels"]).long()
-            words = {name.removeprefix("words_"): file[name] for name in file.files if name.startswith("words_")}
-            attributes = {name: words[name][file[f"{split}_{name}"]] for name in words}
-            classes = tuple(file["classes"].tolist())
-    except Exception as error:  # zip, LZMA and numpy each have errors of their own for a damaged file
-        raise ValueError(
-            f"{path}: damaged ({type(error).__name__}); restore it (git checkout, or install again)"
-        ) from None
-    return ImageSet(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, classes, attributes)
+    pixels, palette, labels, classes, attributes = sprites(split)
+    images = torch.from_numpy(palette[pixels]).permute(0, 3, 1, 2).contiguous()
+    return ImageSet(images, torch.from_numpy(labels).long(), classes, dict(attributes))
 
 
 def _torchvision(name: str, train: bool, root: str | Path | None) -> ImageSet:

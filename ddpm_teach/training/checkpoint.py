@@ -28,6 +28,8 @@ def save_checkpoint(path: str | Path, state: TrainState) -> None:
     tensors = {"schedule.alpha_bar": state.schedule.alpha_bar}
     plain = _without_tensors(state.state_dict(), "state", tensors)
     meta = {"net": nets.describe(state.net), "classes": state.classes, "state": plain}
+    if state.told:
+        meta["attributes"] = dict(state.told)
     meta |= {"options": state.options.record(), "step": state.step, "data": state.data}
     write_tensors(path, "checkpoint", tensors, meta)
 
@@ -50,6 +52,7 @@ def load_checkpoint(
     known = meta["net"]["name"] in nets.NETS and "config" in meta["net"]
     options = _options(meta, saved)
     step, data = meta.get("step", 0), meta.get("data", "")
+    told = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
     if "numbers" in saved:  # the first edition's
         step, data = saved["numbers"]["step"], saved["numbers"].get("data", "")
     if state is None:
@@ -59,7 +62,9 @@ def load_checkpoint(
                 " TrainState.create, and pass that as state=…"
             )
         with torch.device("cpu"):  # whatever the default device is
-            state = TrainState.create(nets.from_config(meta["net"]), schedule, options, meta["classes"])
+            state = TrainState.create(nets.from_config(meta["net"]), schedule, options, meta["classes"], told)
+    if told != state.told:
+        raise ValueError(f"{path}: was told other attributes than the run at hand; load the data set that it had")
     _check_same(path, state, nets.completed(meta["net"]) if known else meta["net"], schedule, meta["classes"], options)
     _check_shapes(path, state, saved["net"])
     if "" not in (state.data, data) and data != state.data:

@@ -113,8 +113,9 @@ def check_training(state: TrainState, images: ImageSet, processes: Processes = A
         raise ValueError(
             f"images: the run is for the classes {state.classes}, got {images.classes}; load that data set"
         )
-    if (width := nets.context_dim(state.net)) not in (None, len(images.classes)):
-        raise ValueError(f"images: the network takes contexts of width {width}, got {len(images.classes)} classes")
+    if (width := nets.context_dim(state.net)) not in (None, images.context_dim):
+        what = f"{images.context_dim} words of attributes" if images.told else f"{len(images.classes)} classes"
+        raise ValueError(f"images: the network takes contexts of width {width}, got {what}")
     data = images.fingerprint()
     if state.data not in ("", data):
         raise ValueError(

@@ -39,6 +39,8 @@ TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
     "stratified": stratified_times,
 }
 
+CONDITIONS = ("class", "attributes")
+
 BUDGETS = {  # what a run costs, for --help
     "cpu-minutes": "about ten minutes of two CPU cores",
     "cpu-hour": "one to three hours of two CPU cores",
@@ -84,6 +86,8 @@ class RunOptions:
     target: str | Target = _option("eps", "what the network predicts: eps, x0, v or flow")  # noqa: RUF009
     times: str = _option("uniform", "uniform, or stratified: from 1…T cut into as many parts as pictures")
     min_snr: float = _option(0.0, "weigh the loss by min-SNR with this γ, usually 5; 0: no weights")
+    condition: str = _option("class", "what the network is told of each picture: class, or attributes (sprites)")
+    warmup: int = _option(0, "steps over which the learning rate rises from 0")
     context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")
 
     def __post_init__(self) -> None:
@@ -94,6 +98,7 @@ class RunOptions:
         for name in ("steps", "batch_size", "save_every"):
             check_int(name, getattr(self, name), 1)
         check_int("seed", self.seed, 0, 2**63 - 1)
+        check_int("warmup", self.warmup, 0)
         if self.size is not None:
             check_int("size", self.size, 1)
         self._check_numbers()
@@ -115,6 +120,7 @@ class RunOptions:
 
     def _check_names(self) -> None:
         words = {"schedule": SCHEDULES, "precision": PRECISIONS, "target": TARGETS, "times": TIMES}
+        words["condition"] = CONDITIONS
         if self.budget is not None:
             words["budget"] = BUDGETS
         for name, known in words.items():
@@ -130,8 +136,8 @@ class RunOptions:
         return SCHEDULES[self.schedule](**({"T": T} if (T := (self.net or {}).get("config", {}).get("T")) else {}))
 
     def lr_at(self, step: int) -> float:
-        """The learning rate of the step after `step` steps: it falls linearly to 0 at the end."""
-        return self.lr * max(0.0, 1 - step / self.steps)
+        """The learning rate of the step after `step` steps: it rises over the warm-up and falls linearly to 0."""
+        return self.lr * min(1.0, (step + 1) / (self.warmup + 1)) * max(0.0, 1 - step / self.steps)
 
     def record(self) -> dict[str, Any]:
         """As JSON keeps it, all but what the checkpoint has elsewhere (the network)."""
@@ -154,7 +160,7 @@ def _checked_net(net: dict) -> dict:
 
 
 CHOSEN = tuple(option.name for option in fields(RunOptions) if "help" in option.metadata)
-FIXED = ("data", "size", "net", "budget", "schedule", "seed", "target")  # what resuming can't change
+FIXED = ("data", "size", "net", "budget", "schedule", "seed", "target", "condition")  # what resuming can't change
 
 
 def option_name(name: str) -> str:

@@ -122,6 +122,9 @@ def load_data(options: RunOptions, tell: Callable[[str], None] | None = print) -
     """
     if not is_folder(options.data):
         train, held_out = (load(options.data, split, size=options.size) for split in ("train", "test"))
+        if options.condition == "attributes":
+            train = train.conditioned()
+            held_out = held_out.conditioned(train.told)
         return train, held_out
     images = from_folder(options.data, options.size, tell)
     rng = torch.Generator("cpu").manual_seed(0)

@@ -119,7 +119,7 @@ def _begin(
         pace = seconds_per_step(options, images, device, processes)
         options = replace(options, steps=processes.first(min(2**53, max(1, int((ends - time.monotonic()) / pace)))))
     net = build_net(options).to(device)
-    return TrainState.create(net, options.noise_schedule(), options, images.classes)
+    return TrainState.create(net, options.noise_schedule(), options, images.classes, images.told)
 
 
 def _write_record(folder: Path, state: TrainState) -> None:

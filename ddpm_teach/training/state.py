@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import compress
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 from ddpm_teach import nets
 from ddpm_teach.checks import check_int
+from ddpm_teach.data.attributes import Attributes
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import TARGETS, Target
 from ddpm_teach.model import Model
@@ -62,6 +64,7 @@ class TrainState:
         net: the network in training; its weights change at every step.
         ema: its moving average, `ema.module`; this one draws.
         classes: the names of the data set's classes.
+        told: the attributes that the network is told, if it is (see `ImageSet.conditioned`).
         data: the fingerprint of the data set, from the first step on (see `ImageSet.fingerprint`).
         step: how many steps are done.
     """
@@ -72,18 +75,25 @@ class TrainState:
     optimizer: torch.optim.Optimizer
     ema: MovingAverage
     classes: tuple[str, ...] = ()
+    told: Attributes = field(default_factory=dict)
     data: str = ""
     step: int = 0
 
     @classmethod
     def create(
-        cls, net: nn.Module, schedule: Schedule, options: RunOptions | None = None, classes: Iterable[str] = ()
+        cls,
+        net: nn.Module,
+        schedule: Schedule,
+        options: RunOptions | None = None,
+        classes: Iterable[str] = (),
+        told: Attributes = MappingProxyType({}),
     ) -> TrainState:
         """A new run: Adam, a learning rate that falls linearly to 0 at the last step, EMA with warm-up.
 
         Args:
             net: of this course, or your own with `image_shape`; it learns what it predicts as `net.target`.
             classes: the names of the data set's classes.
+            told: the `told` of the data set, where the network is told attributes.
 
         Raises:
             TypeError: for a network without `image_shape`, or options that aren't RunOptions.
@@ -100,7 +110,7 @@ class TrainState:
         options = replace(options, net=nets.describe(inside) if nets.is_known(inside) else None)
         inside.target = options.target
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
-        return cls(net, schedule, options, _adam(net, options.lr), MovingAverage(inside), tuple(classes))
+        return cls(net, schedule, options, _adam(net, options.lr), MovingAverage(inside), tuple(classes), dict(told))
 
     @property
     def target(self) -> Target:
@@ -115,7 +125,7 @@ class TrainState:
     @property
     def model(self) -> Model:
         """The averaged network as a Model: what draws. It changes as training goes on."""
-        return Model(self.ema.module, self.schedule, self.target, self.classes)
+        return Model(self.ema.module, self.schedule, self.target, self.classes, "", self.told, self.options.data)
 
     def update(self) -> float:
         """A step of the optimizer with the gradients at hand, then of the average; the learning rate that was used."""

@@ -38,7 +38,9 @@ def _trial(
     options: RunOptions, images: ImageSet, device: torch.device, steps: int, processes: Processes
 ) -> Iterator[TrainLog]:
     options = replace(options, steps=steps)
-    state = TrainState.create(build_net(options).to(device), options.noise_schedule(), options, images.classes)
+    state = TrainState.create(
+        build_net(options).to(device), options.noise_schedule(), options, images.classes, images.told
+    )
     return train(state, images, processes)
 
 

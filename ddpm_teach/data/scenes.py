@@ -1,0 +1,145 @@
+"""Scenes: one or two sprites in a place, 32×32, made as they are asked for; there is no file. Lessons 12 and 13.
+
+Scene i of a split follows from (seed, split, i) alone. Of two sprites neither covers the other, and how they stand to
+each other is never in doubt: "left of" means apart from side to side, and further so than up or down.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ddpm_teach.checks import check_int
+from ddpm_teach.data import captions
+from ddpm_teach.data.attributes import NONE
+from ddpm_teach.data.backgrounds import PLACES, SIZE, draw
+from ddpm_teach.data.images import ImageSet
+from ddpm_teach.data.sprites import SPLITS, sprites
+
+RELATIONS = tuple(captions.RELATIONS)
+ALONE = 0.25  # share of the scenes with one sprite
+
+# Kinds that are never in these places in train and test. A held-out scene shows one of these, or a sprite with a
+# held-out combination of attributes.
+HELD_OUT = {"dragon": "snow", "king": "desert", "pirate": "forest", "apple": "night", "slime": "castle", "book": "sea"}
+
+
+class Pool(NamedTuple):
+    """Sprites to choose from: their pixels as RGB, where they are drawn, that part's (top, left, bottom, right), and
+    their records. From `rare` on they have held-out combinations."""
+
+    colors: np.ndarray
+    drawn: np.ndarray
+    boxes: list[tuple[int, int, int, int]]
+    table: dict[str, np.ndarray]
+    rare: int
+
+
+def load_scenes(split: str, n: int, seed: int = 0) -> ImageSet:
+    """The first n scenes of a split.
+
+    Returns:
+        pictures (n, 3, 32, 32), with their place as the class. `attributes` has background, relation ("left of", …;
+        "none" where there is one sprite), a caption, and for both sprites all columns of their records as "first
+        kind", "second kind", … ("none" where there is no second).
+
+    Raises:
+        ValueError: for n < 1.
+    """
+    check_int("n", n, 1)
+    pool = _pool(split)
+    pixels, places, relations = np.empty((n, SIZE, SIZE, 3), np.uint8), [], []
+    chosen = np.full((n, 2), -1)
+    for i in range(n):
+        rng = np.random.default_rng([seed, SPLITS.index(split), i])
+        which, place = _cast(split, pool, rng)
+        chosen[i, : len(which)] = which
+        relation, corners = _arranged([pool.boxes[k] for k in which], rng)
+        pixels[i] = draw(place, rng)
+        for k, (y, x) in zip(which, corners, strict=True):
+            top, left, bottom, right = pool.boxes[k]
+            under = pixels[i, y : y + bottom - top, x : x + right - left]
+            inside = np.s_[k, top:bottom, left:right]
+            np.copyto(under, pool.colors[inside], where=pool.drawn[inside][..., None])
+        places.append(place)
+        relations.append(relation)
+    attributes = {"background": np.array(places), "relation": np.array(relations)}
+    for who, index in zip(("first", "second"), chosen.T, strict=True):
+        for column, words in pool.table.items():
+            attributes[f"{who} {column}"] = np.where(index < 0, NONE, words[index])
+    attributes["caption"] = np.array([scene_caption(attributes, i, Random(f"{seed}/{split}/{i}")) for i in range(n)])
+    labels = torch.tensor([list(PLACES).index(place) for place in places], device="cpu")
+    return ImageSet(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, tuple(PLACES), attributes)
+
+
+def records(attributes: dict[str, np.ndarray], i: int) -> list[captions.Record]:
+    """The records of the sprites of scene i."""
+    both = [
+        {name.removeprefix(f"{who} "): words[i] for name, words in attributes.items() if name.startswith(f"{who} ")}
+        for who in ("first", "second")
+    ]
+    return [record for record in both if record["kind"] != NONE]
+
+
+def scene_caption(attributes: dict[str, np.ndarray], i: int, rng: Random | None = None, parts: int = 2) -> str:
+    """A caption of scene i.
+
+    Args:
+        rng: chooses how it is said, and what: of each sprite mostly the kind and up to so many parts, and mostly the
+            place. Everything is told unless given.
+    """
+    shown, relation = records(attributes, i), attributes["relation"][i]
+    said = [captions.caption(record, rng and captions.some_columns(record, rng, parts), rng) for record in shown]
+    place = None if rng and rng.random() < 0.2 else attributes["background"][i]
+    return captions.scene_caption(said, None if relation == NONE else relation, place, rng)
+
+
+def _pool(split: str) -> Pool:
+    sets = [sprites("test"), sprites("held_out")] if split == "held_out" else [sprites(split)]
+    pixels = np.concatenate([one.pixels for one in sets])
+    table = {name: np.concatenate([one.attributes[name] for one in sets]) for name in sets[0].attributes}
+    drawn = pixels > 0
+    rows, columns = drawn.any(2), drawn.any(1)
+    ends = [line.argmax(1) for line in (rows, columns)]
+    far = [line.shape[1] - line[:, ::-1].argmax(1) for line in (rows, columns)]
+    boxes = list(zip(*(edge.tolist() for edge in (*ends, *far)), strict=True))
+    return Pool(sets[0].palette[pixels], drawn, boxes, table, len(sets[0].pixels))
+
+
+def _cast(split: str, pool: Pool, rng: np.random.Generator) -> tuple[list[int], str]:
+    """Which sprites, one or two, and in which place."""
+    count, kinds, places = 1 if rng.random() < ALONE else 2, pool.table["kind"], list(PLACES)
+    if split != "held_out":
+        while True:
+            which, place = rng.integers(0, len(kinds), count).tolist(), places[rng.integers(len(places))]
+            if all(HELD_OUT.get(kinds[k]) != place for k in which):
+                return which, place
+    which, place = rng.integers(0, pool.rare, count).tolist(), places[rng.integers(len(places))]
+    star = rng.integers(count)
+    if rng.random() < 0.5:
+        which[star] = int(rng.integers(pool.rare, len(kinds)))
+    else:
+        kind, place = list(HELD_OUT.items())[rng.integers(len(HELD_OUT))]
+        which[star] = int(rng.choice(np.flatnonzero(kinds[: pool.rare] == kind)))
+    return which, place
+
+
+def _arranged(boxes: list[tuple[int, int, int, int]], rng: np.random.Generator) -> tuple[str, list[tuple[int, int]]]:
+    """How the first stands to the second, and the corners (y, x) where they are put."""
+    sizes = [(bottom - top, right - left) for top, left, bottom, right in boxes]
+    if len(boxes) == 1:
+        return NONE, [tuple(int(rng.integers(0, SIZE - side + 1)) for side in sizes[0])]
+    relation = RELATIONS[rng.integers(len(RELATIONS))]
+    along = 1 if relation in ("left of", "right of") else 0
+    order = (0, 1) if relation in ("left of", "above") else (1, 0)
+    near, far = (sizes[k] for k in order)
+    while True:
+        corners = [[int(rng.integers(0, SIZE - side + 1)) for side in size] for size in (near, far)]
+        corners[0][along] = int(rng.integers(0, SIZE - near[along] - far[along] + 1))
+        corners[1][along] = int(rng.integers(corners[0][along] + near[along], SIZE - far[along] + 1))
+        apart = [2 * (corners[1][k] - corners[0][k]) + far[k] - near[k] for k in (0, 1)]
+        if apart[along] > abs(apart[1 - along]):
+            return relation, [tuple(corners[k]) for k in order]
