@@ -91,7 +91,8 @@ APPLES = [
 .1222222111.
 ..11111111..
 """,
-    """
+]
+PEAR = """
 ....2222....
 ...233222...
 ...232222...
@@ -102,8 +103,7 @@ APPLES = [
 222222222211
 .2222222111.
 ..12221111..
-""",
-]
+"""
 APPLE_LEAVES = [
     "",
     """
@@ -138,12 +138,20 @@ BLUSH = """
 
 
 def apple(canvas: Canvas, rng: random.Random) -> dict[str, str]:
-    """An apple or a pear with stem, leaf, perhaps a blush on its cheek, a worm or a bite out of its side."""
-    ramp = pick(rng, "red red red lime green yellow blond")
+    """An apple with stem and leaf, perhaps a blush on its cheek, a worm or a bite out of its side."""
+    return pome(canvas, rng, rng.choice(APPLES), pick(rng, "red red red lime green yellow blond"), glint=2)
+
+
+def pear(canvas: Canvas, rng: random.Random) -> dict[str, str]:
+    """A pear, likewise."""
+    return pome(canvas, rng, PEAR, pick(rng, "lime green yellow blond red orange bronze leaf"), glint=5)
+
+
+def pome(canvas: Canvas, rng: random.Random, art: str, ramp: Ramp, glint: int) -> dict[str, str]:
+    """An apple or a pear; `glint` is how far below its top the light is."""
     leaf = pick_clear(rng, "leaf green lime teal", ramp)
-    shape = rng.randrange(len(APPLES))
-    top = 14 - height(APPLES[shape])
-    canvas.stamp(APPLES[shape], 2, top, tones("123", ramp))
+    top = 14 - height(art)
+    canvas.stamp(art, 2, top, tones("123", ramp))
     mark = rng.choice(["none", "blush", "bite", "worm"])
     colors = {"blush": "red orange magenta pink", "worm": "lime pink sky"}
     color = pick_clear(rng, colors.get(mark, "cream"), ramp)
@@ -163,14 +171,12 @@ def apple(canvas: Canvas, rng: random.Random) -> dict[str, str]:
         overlay(canvas, over)
     if mark == "worm":
         canvas.stamp("00.\n023\n.00", rng.choice((6, 8)), 9, tones("0123", color))
-    pear = shape == 3
-    canvas.stamp(rng.choice(["w", "w\nw", "ww\nw"]), 4, top + (5 if pear else 2), {"w": WHITE})
+    canvas.stamp(rng.choice(["w", "w\nw", "ww\nw"]), 4, top + glint, {"w": WHITE})
     return record(
         ramp,
         second_color=leaf if leafy else None,
         pattern=mark,
         pattern_color=color,
-        pose="pear" if pear else "apple",
     )
 
 
@@ -1291,6 +1297,7 @@ def mug(canvas: Canvas, rng: random.Random) -> dict[str, str]:
 
 KINDS = {
     "apple": apple,
+    "pear": pear,
     "grapes": grapes,
     "watermelon": watermelon,
     "bread": bread,
