@@ -16,7 +16,7 @@ from random import Random
 import numpy as np
 
 from ddpm_teach.data.attributes import NONE, Claim, words_of
-from ddpm_teach.data.sprites import sprites
+from ddpm_teach.data.sprites import Sprites, sprites
 
 Record = Mapping[str, str]
 
@@ -75,6 +75,27 @@ FACING = {
     "front": ("seen from the front", "facing forward", "facing us"),
 }
 WALKING = ("striding", "running")
+# How a thing's form is said; the others stand before it: "a rolled scroll".
+FORMS = {
+    "baguette": "baguette",
+    "loaf": "loaf",
+    "drumstick": "drumstick",
+    "joint": "joint of meat",
+    "slice": "{kind} slice",
+    "wedge": "{kind} wedge",
+    "half": "{kind} half",
+    "cluster": "{kind} cluster",
+    "gem": "{kind} gem",
+    "cone": "{kind} in a cone",
+    "cup": "{kind} in a cup",
+    "in dish": "{kind} in a dish",
+    "in grass": "{kind} in the grass",
+    "on logs": "{kind} on logs",
+    "on plate": "{kind} on a plate",
+    "on stand": "{kind} on a stand",
+}
+SMALL = ("a", "an", "the", "some", "of")
+HELD, WORN, OTHER = ("holding", "carrying"), ("wearing",), ("with", "in", "on", "and", ",")
 RELATIONS = {
     "left of": ("left of", "to the left of", "on the left of"),
     "right of": ("right of", "to the right of", "on the right of"),
@@ -91,8 +112,6 @@ BACKGROUNDS = {
     "sea": ("at the sea", "at sea", "by the sea"),
     "castle": ("in a castle", "in the castle"),
 }
-ARTICLES = ("a", "an", "the", "some")
-HELD, WORN, OTHER = ("holding", "carrying"), ("wearing",), ("with", "in", "and", ",")
 
 
 @dataclass(frozen=True)
@@ -129,7 +148,7 @@ def matches(record: Record, claims: Iterable[Claim]) -> bool:
 class Lexicon:
     """Phrases, as tuples of words, and what they mean: of parts each way (column, words) in which they may be meant."""
 
-    kinds: dict[tuple[str, ...], frozenset[str]]
+    kinds: dict[tuple[str, ...], dict[str, frozenset[str]]]
     parts: dict[tuple[str, ...], list[tuple[str, frozenset[str]]]]
     colors: dict[tuple[str, ...], frozenset[str]]
     styles: dict[tuple[str, ...], frozenset[str]]
@@ -145,16 +164,7 @@ def lexicon() -> Lexicon:
     """Of the sprites' attribute table: what isn't drawn has no word."""
     images = sprites("train")
     words = words_of(images.attributes)
-    kinds = {_split(kind): frozenset([kind]) for kind in words["kind"]}
-    for label, name in enumerate(images.classes):
-        of_class = frozenset(np.unique(images.attributes["kind"][images.labels == label]).tolist())
-        kinds.setdefault(_split(name.removeprefix("side ")), of_class)
-    for word, name in CLASS_WORDS.items():
-        kinds[_split(word)] = kinds[_split(name)]
-    for kind in words["kind"]:  # "a flask", where there are round ones and conical ones
-        if len(_split(kind)) > 1 and _split(kind)[-1:] not in kinds:
-            kinds[_split(kind)[-1:]] = frozenset(k for k in words["kind"] if _split(k)[-1] == _split(kind)[-1])
-
+    kinds = _kinds(images, words)
     parts: dict[tuple[str, ...], list[tuple[str, frozenset[str]]]] = {}
     for column in ("outfit", "hat", "cape", "item", "pattern"):
         for word in words[column]:
@@ -183,16 +193,34 @@ def lexicon() -> Lexicon:
         colors[_split(word)] = colors.get(_split(word), frozenset()) | (frozenset(others) & ramps)
     styles = {(word,): frozenset([word]) for column in ("hair", "beard", "shield") for word in words[column]}
     states = {_split(said): ("facing", frozenset([way])) for way, ways in FACING.items() for said in ways}
-    states |= {_split(pose): ("pose", frozenset([pose])) for pose in words["pose"]}
+    states |= {_split(pose): ("pose", frozenset([pose])) for pose in words["pose"] if pose not in FORMS}
     states[("walking",)] = ("pose", frozenset(WALKING))
     return Lexicon(kinds, parts, colors, styles, states)
+
+
+def _kinds(images: Sprites, words: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], dict[str, frozenset[str]]]:
+    """What names a whole thing: kinds, classes, and forms that have a name of their own, as a baguette is bread."""
+    kinds = {_split(kind): {"kind": frozenset([kind])} for kind in words["kind"]}
+    for label, name in enumerate(images.classes):
+        of_class = frozenset(np.unique(images.attributes["kind"][images.labels == label]).tolist())
+        kinds.setdefault(_split(name.removeprefix("side ")), {"kind": of_class})
+    for word, name in CLASS_WORDS.items():
+        kinds[_split(word)] = kinds[_split(name)]
+    for kind in words["kind"]:  # "a flask", where there are round ones and conical ones
+        last = _split(kind)[-1:]
+        if last != ("cream",):  # a colour
+            kinds.setdefault(last, {"kind": frozenset(k for k in words["kind"] if _split(k)[-1:] == last)})
+    for form, said in FORMS.items():
+        for kind in np.unique(images.attributes["kind"][images.attributes["pose"] == form]).tolist():
+            kinds[_split(said.format(kind=kind))] = {"kind": frozenset([kind]), "pose": frozenset([form])}
+    return kinds
 
 
 def vocabulary() -> tuple[str, ...]:
     """Every word that a caption may have, in alphabetical order."""
     places = [_split(said) for table in (RELATIONS, BACKGROUNDS) for ways in table.values() for said in ways]
     words = {word for phrase in (*lexicon().phrases, *places) for word in phrase}
-    return tuple(sorted(words | {*ARTICLES, *HELD, *WORN, *OTHER}))
+    return tuple(sorted(words | {*SMALL, *HELD, *WORN, *OTHER}))
 
 
 def tokens(text: str) -> list[str]:
@@ -286,13 +314,15 @@ class _Sprite:
         """The kind first, then all else in the order in which it is said."""
         i, known = 0, lexicon()
         while i < len(self.words):
-            said = next((s for n in (4, 3, 2, 1) if (s := tuple(self.words[i : i + n])) in known.phrases), None)
+            said = next((s for n in range(6, 0, -1) if (s := tuple(self.words[i : i + n])) in known.phrases), None)
             if said is None:
                 self._between(self.words[i])
-            elif self._names(said, i):
+            elif said in known.kinds and self._begins() and not self._is_form(said, i + len(said)):
                 self._name(known.kinds[said])
-            elif said in known.states and not self.kind and not self.how:
-                self.found.append(({"pose": known.states[said][1]},))
+            elif said in known.styles and self._is_style(i + 1):
+                self.style = known.styles[said]
+            elif said in known.states and self._begins():
+                self.found.append(({known.states[said][0]: known.states[said][1]},))
             elif said in known.parts and not (said in known.colors and self._leads_on(i + len(said))):
                 self._part(known.parts[said])
             elif said in known.states:
@@ -300,21 +330,35 @@ class _Sprite:
                 self.found.append(({column: words},))
             elif said in known.colors:
                 self.colors.append(known.colors[said])
-            elif said in known.styles:
-                self.style = known.styles[said]
             else:
                 raise ValueError(f"context: {' '.join(said)!r} is a second thing; say how it stands to the first")
             i += len(said) if said else 1
         self._between(",")
         return tuple(([self.kind] if self.kind else []) + self.found)
 
+    def _begins(self) -> bool:
+        """Whether the thing itself hasn't been named yet."""
+        return self.kind is None and self.how in ("", ",")
+
+    def _is_form(self, said: tuple[str, ...], i: int) -> bool:
+        """Whether a word is the form of the thing that is named right after it: a star wand, a flame wand."""
+        known = lexicon()
+        return said in known.states and any(tuple(self.words[i : i + n]) in known.kinds for n in (1, 2, 3))
+
+    def _is_style(self, i: int) -> bool:
+        """Whether the words at i, colours passed over, are what has a style: hair, a beard, a shield."""
+        while said := next((s for n in (2, 1) if (s := tuple(self.words[i : i + n])) in lexicon().colors), None):
+            i += len(said)
+        return self.words[i : i + 1] in (["hair"], ["haired"], ["beard"], ["shield"])
+
     def _leads_on(self, i: int) -> bool:
-        """Whether the words at i go on with a thing that a colour could belong to."""
-        return i < len(self.words) and self.words[i] not in (*OTHER, *HELD, *WORN)
+        """Whether a colour whose words end at i belongs to a thing, and isn't one itself: bone, gold."""
+        more = i < len(self.words) and self.words[i] not in (*OTHER, *HELD, *WORN)
+        return more or self._begins() or self.how == "in"
 
     def _between(self, word: str) -> None:
         """Articles and the small words; a colour that waits for its thing must be of the clothes: "in red"."""
-        if word in ARTICLES or (word == "and" and len(self.colors) == 1 and not self.kind):
+        if word in SMALL or (word == "and" and self.colors and self._begins()):
             return
         if self.colors:
             if self.how != "in":
@@ -322,10 +366,11 @@ class _Sprite:
             self.found.append(({"color": self.colors.pop()},))
         self.how = word if word != "and" else self.how
 
-    def _name(self, kinds: frozenset[str]) -> None:
-        self.kind, colors = ({"kind": kinds},), self.colors
-        self.found += [({column: ramps},) for column, ramps in zip(("color", "second_color"), colors, strict=False)]
-        self.colors = []
+    def _name(self, meaning: dict[str, frozenset[str]]) -> None:
+        self.kind = (meaning,)
+        columns = zip(("color", "second_color"), self.colors, strict=False)
+        self.found += [({column: ramps},) for column, ramps in columns]
+        self.colors, self.how = [], ""
 
     def _part(self, meanings: list[tuple[str, frozenset[str]]]) -> None:
         if self.how in HELD:
@@ -361,7 +406,9 @@ def caption(record: Record, columns: Collection[str] | None = None, rng: Random 
         return f"{pick(SPOKEN.get(told[column], (told[column],)))} " if column in told else ""
 
     parts: list[str] = []
-    if hero and "outfit" in told:
+    if told.get("outfit") == "bare chest":
+        parts += ["with a bare chest", *([f"in {color('color').strip()}"] if "color" in told else [])]
+    elif hero and "outfit" in told:
         parts.append(f"in {_with_article(color('color') + told['outfit'])}")
     elif hero and "color" in told:
         parts.append(f"in {color('color').strip()}")
@@ -389,18 +436,18 @@ def caption(record: Record, columns: Collection[str] | None = None, rng: Random 
     ):
         if column in told:
             thing = f"{color(f'{column}_color')}{told[column]}{after}"
-            if column == "shield":
-                thing = f"{told['shield']} {color('shield_color')}shield"
             parts.append(f"{how} {_with_article(thing)}")
     if "facing" in told:
         parts.append(pick(FACING[told["facing"]]))
     if hero and "pose" in told:
         parts.append(told["pose"])
 
+    name = told.get("kind") or _class_noun(record["kind"])
     if not hero:
         both = f"{color('color')}and {color('second_color')}" if {"color", "second_color"} <= told.keys() else ""
-        adjective = f"{told['pose']} " * ("pose" in told) + (both or color("color"))
-    name = told.get("kind") or _class_noun(record["kind"])
+        pose = told.get("pose") if "kind" in told else None
+        name = FORMS.get(pose, "{pose} {kind}").format(kind=name, pose=pose) if pose else name
+        adjective = both or color("color")
     head = name if name == "someone" and not adjective else _with_article(adjective + name.replace("someone", "hero"))
     first = ""
     if rng:
@@ -437,7 +484,7 @@ def scene_caption(sprites: Collection[str], relation: str | None, background: st
 
 def _class_noun(kind: str) -> str:
     kinds = lexicon().kinds
-    return next(noun for noun in ("someone", "monster", "food", "potion") if kind in kinds[(noun,)])
+    return next(noun for noun in ("someone", "monster", "food", "potion") if kind in kinds[(noun,)]["kind"])
 
 
 def _with_article(thing: str) -> str:
