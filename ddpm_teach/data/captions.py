@@ -26,7 +26,7 @@ SPOKEN = {
     "night": ("midnight blue", "dark blue"),
     "bone": ("ivory", "bone"),
     "crust": ("golden brown", "caramel"),
-    "wood": ("wooden",),
+    "wood": ("wood brown",),
     "steel": ("steel", "silver"),
     "gold": ("gold", "golden"),
     "blond": ("blond", "blonde"),
@@ -34,8 +34,8 @@ SPOKEN = {
     "purple": ("purple", "violet"),
     "teal": ("teal", "turquoise"),
     "grey": ("grey", "gray"),
-    "glass": ("glassy",),
-    "meat": ("meaty",),
+    "glass": ("clear",),
+    "meat": ("meat red",),
     "brown skin": ("brown",),
     "dark skin": ("dark",),
 }
@@ -50,6 +50,8 @@ ALSO = {
     "orange": ("ginger",),
     "white": ("bone",),
     "beige": ("bone", "cream"),
+    "wooden": ("wood", "crust", "bronze"),
+    "silver": ("grey",),
     "dark blue": ("indigo",),
 }
 WHO = {"hero": "someone", "monster": "a monster", "food": "some food", "potion": "a potion"}
@@ -391,13 +393,16 @@ class _Sprite:
 # ------------------------------------------------------------------------------------------------ what is said of it
 
 
-def caption(record: Record, columns: Collection[str] | None = None, rng: Random | None = None) -> str:
+def caption(
+    record: Record, columns: Collection[str] | None = None, rng: Random | None = None, front: bool = True
+) -> str:
     """A sprite in words.
 
     Args:
         record: column → word.
         columns: what is told of; all that there is unless given. Without "kind" it is "someone", "a monster", …
         rng: chooses among ways to say a colour, and the order; the usual ones unless given.
+        front: whether something may be said before the thing itself: "holding an axe, a king".
     """
     told = {column: word for column, word in record.items() if word != NONE and (columns is None or column in columns)}
     hero, pick = record["outfit"] != NONE, (rng.choice if rng else lambda ways: ways[0])
@@ -452,7 +457,7 @@ def caption(record: Record, columns: Collection[str] | None = None, rng: Random 
     first = ""
     if rng:
         rng.shuffle(parts)
-        if parts and rng.random() < 0.25:
+        if front and parts and rng.random() < 0.25:
             first = f"{parts.pop()}, "
     return f"{first}{', '.join([' '.join([head, *parts[:1]]), *parts[1:]])}"
 

@@ -92,7 +92,10 @@ def scene_caption(attributes: dict[str, np.ndarray], i: int, rng: Random | None 
             place. Everything is told unless given.
     """
     shown, relation = records(attributes, i), attributes["relation"][i]
-    said = [captions.caption(record, rng and captions.some_columns(record, rng, parts), rng) for record in shown]
+    told = [rng and captions.some_columns(record, rng, parts) for record in shown]
+    said = [
+        captions.caption(record, columns, rng, len(shown) == 1) for record, columns in zip(shown, told, strict=True)
+    ]
     place = None if rng and rng.random() < 0.2 else attributes["background"][i]
     return captions.scene_caption(said, None if relation == NONE else relation, place, rng)
 
