@@ -7,7 +7,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ddpm_teach.checks import check_size
+from ddpm_teach.nets.inputs import check_size, check_sizes
 
 
 class Classifier(nn.Module):
@@ -21,6 +21,8 @@ class Classifier(nn.Module):
 
     def __init__(self, channels: int = 3, size: int = 16, classes: int = 5, width: int = 24) -> None:
         super().__init__()
+        check_sizes(channels=channels, classes=classes, width=width)
+        check_sizes(8, size=size)  # three halvings leave at least a pixel
         self.config = dict(channels=channels, size=size, classes=classes, width=width)
         widths = [channels, width, 2 * width, 4 * width]
         levels = [
