@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import torch
 from jaxtyping import Float
@@ -16,19 +16,29 @@ from torch import Tensor
 
 Time = int | Tensor  # a Python int, or a long tensor (b,)
 Images = Float[Tensor, "b ..."]  # or latents, or points: nothing here asks for channels, height or width
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def shown(value: object) -> str:
+    """What came, in a few words of one line: as Python writes it where that is short, else its kind, and its shape."""
+    if hasattr(value, "shape"):
+        return f"a {type(value).__name__} of shape {tuple(value.shape)}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"a {type(value).__name__}"
+
+
+def check_word(name: str, value: str, known: Collection[str]) -> str:
+    """`value` itself if it is one of the known words."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}, got {shown(value)}")
+    return value
 
 
 def check_int(name: str, value: int, low: int, high: int | None = None, why: str = "") -> int:
-    """`value` itself if it is a Python int in low…high (without `high`: at least low); `why` ends the sentence.
-
-    Raises:
-        TypeError: for a float, a bool or a tensor.
-        ValueError: out of range.
-    """
+    """`value` itself if it is a Python int in low…high (without `high`: at least low); `why` ends the sentence."""
     wanted = f"≥ {low}" if high is None else f"in {low}…{high}"
     if isinstance(value, bool) or not isinstance(value, int):
-        got = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
-        raise TypeError(f"{name}: expected a whole number {wanted} (an int), got {got}; use int({name})")
+        raise TypeError(f"{name}: expected a whole number {wanted} (an int), got {shown(value)}; use int({name})")
     if value < low or (high is not None and value > high):
         raise ValueError(f"{name}: expected a whole number {wanted}, got {value}{why}")
     return value
@@ -41,11 +51,20 @@ def check_number(name: str, value: float, low: float, high: float = math.inf) ->
         TypeError: for what isn't a number.
         ValueError: out of range, infinite or NaN.
     """
-    wanted = "a finite number" if low == -math.inf else f"a number in [{low}, {high}]"
+    wanted = f"a number in [{low}, {high}]"
+    if high == math.inf:
+        wanted = "a finite number" if low == -math.inf else f"a finite number ≥ {low}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name}: expected {wanted}, got {value!r}; use float({name})")
     if not (low <= value <= high and math.isfinite(value)):  # NaN fails the first, infinity the second
         raise ValueError(f"{name}: expected {wanted}, got {value}")
+    return value
+
+
+def check_positive(name: str, value: float, why: str = "") -> float:
+    """`value` itself if it is a finite number above 0; `why` ends the sentence for 0."""
+    if check_number(name, value, 0) == 0:
+        raise ValueError(f"{name}: expected a positive number, got {value}{why}")
     return value
 
 
@@ -67,7 +86,7 @@ def check_beta(name: str, value: float) -> None:
 def check_time(t: Time, low: int, high: int, like: Tensor | None = None, why: str = "") -> Time:
     """`t` itself if it is a Python int in low…high, or a tensor of such, one for each floating-point picture in `like`.
 
-    Tensors are looked into only on the CPU and never while compiling: elsewhere it would wait for the device.
+    Tensors are looked into only where `can_look` says so.
 
     Raises:
         TypeError: for a float, a bool, or a tensor of floats.
@@ -84,11 +103,27 @@ def check_time(t: Time, low: int, high: int, like: Tensor | None = None, why: st
             f"t: expected one time for each of {len(like)} pictures, got shape {tuple(t.shape)};"
             f" use torch.full(({len(like)},), t)"
         )
-    if t.device.type == "cpu" and not torch.compiler.is_compiling() and t.numel():
+    if can_look(t) and t.numel():
         first, last = t.aminmax()
         if first < low or last > high:
             raise ValueError(f"t: expected times in {low}…{high}, got values from {int(first)} to {int(last)}{why}")
     return t
+
+
+def has_numbers(values: Tensor) -> bool:
+    """Whether a tensor can be read now: not while compiling, nor under torch.vmap, where it stands for many."""
+    return not torch.compiler.is_compiling() and not torch._C._functorch.is_batchedtensor(values)  # no public word
+
+
+def can_look(values: Tensor) -> bool:
+    """Whether reading it costs nothing, too: elsewhere than on the CPU it would wait for the device."""
+    return values.device.type == "cpu" and has_numbers(values)
+
+
+def check_finite(name: str, values: Tensor) -> None:
+    """Refuses numbers that aren't finite: one of them would spread over the whole picture."""
+    if can_look(values) and not values.isfinite().all():
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity; find out where {name} got them")
 
 
 def check_move(t: int, s: int, T: int) -> None:
@@ -97,8 +132,9 @@ def check_move(t: int, s: int, T: int) -> None:
     check_int("s", s, 0, t - 1)
 
 
-def check_times(times: Iterable[int]) -> list[int]:
-    """The times of a walk as a list: at least one, whole numbers, none negative."""
+def check_walk(x: Tensor, times: Iterable[int]) -> list[int]:
+    """The times of a walk as a list: at least one, whole numbers, none negative; it begins at pictures x."""
+    check_pictures("x", x)
     times = list(times)
     for time in times:
         if isinstance(time, bool) or not isinstance(time, int):
@@ -111,9 +147,12 @@ def check_times(times: Iterable[int]) -> list[int]:
 def check_mask(mask: Tensor, known: Tensor) -> Tensor:
     """`mask` as bools: it must hold bools, or zeros and ones, and broadcast to the shape of the pictures `known`."""
     check_pictures("known", known)
+    check_finite("known", known)
     if not isinstance(mask, Tensor):
-        raise TypeError(f"mask: expected a tensor of bools, or of zeros and ones, got {mask!r}; use torch.tensor(…)")
-    if mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
+        raise TypeError(
+            f"mask: expected a tensor of bools, or of zeros and ones, got {shown(mask)}; use torch.tensor(…)"
+        )
+    if mask.dtype != torch.bool and has_numbers(mask) and not ((mask == 0) | (mask == 1)).all():
         raise ValueError("mask: expected bools, or zeros and ones, got other values; compare it with a threshold first")
     try:
         fits = torch.broadcast_shapes(mask.shape, known.shape) == known.shape
@@ -142,12 +181,7 @@ def check_shape(name: str, value: Tensor, like: Tensor) -> None:
 
 
 def check_pictures(name: str, x: Tensor) -> None:
-    """Refuses what isn't a batch of floating-point pictures, or latents, or points.
-
-    Raises:
-        TypeError: for what is no tensor, or one of whole numbers; the remedy is in the sentence.
-        ValueError: for no picture.
-    """
+    """Refuses what isn't a batch of at least one floating-point picture, or latent, or point."""
     if not isinstance(x, Tensor):
         raise TypeError(
             f"{name}: expected pictures as a tensor (b, …), got a {type(x).__name__}; use torch.as_tensor(…)"
@@ -156,58 +190,6 @@ def check_pictures(name: str, x: Tensor) -> None:
         raise TypeError(f"{name}: expected floats in [-1, 1], got {x.dtype}; use x / 127.5 - 1 for bytes 0…255")
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"{name}: expected at least one picture (b, …), got shape {tuple(x.shape)}")
-
-
-def check_size(x: Tensor, image_shape: tuple[int, int, int]) -> None:
-    """Checks that x is (b, *image_shape).
-
-    Raises:
-        ValueError, TypeError: that name what came and the remedy.
-    """
-    channels, height, width = image_shape
-    if x.ndim != 4:
-        raise ValueError(
-            f"x: expected a batch (b, {channels}, {height}, {width}), got {tuple(x.shape)}; x[None] makes one"
-        )
-    check_floats(x)
-    if x.shape[1] != channels:
-        raise ValueError(
-            f"x: expected {channels} channels, got {x.shape[1]}; convert the pictures or build the net for them"
-        )
-    if x.shape[2:] != (height, width):
-        raise ValueError(
-            f"x: expected pictures of {height}×{width}, got {x.shape[2]}×{x.shape[3]};"
-            " pad them (data.load(size=…)) or build the net for that size"
-        )
-
-
-def check_input(
-    x: Tensor, t: Tensor, c: Tensor | None, image_shape: tuple[int, int, int], T: int, context_dim: int | None
-) -> None:
-    """Checks net(x, t, c): x (b, *image_shape), t long (b,) in 1…T, c (b, context_dim) or None.
-
-    Raises:
-        ValueError: that names the argument, what came, and the remedy.
-        TypeError: if x isn't of floats, t isn't of whole numbers, or c is no tensor.
-    """
-    check_size(x, image_shape)
-    if not isinstance(t, Tensor) or t.shape != (len(x),):
-        got = tuple(t.shape) if isinstance(t, Tensor) else repr(t)
-        raise ValueError(
-            f"t: expected a long tensor ({len(x)},), one time per picture, got {got}; use torch.full(({len(x)},), t)"
-        )
-    check_time(t, 1, T)
-    if c is None:
-        return
-    if context_dim is None:
-        raise ValueError("c: this network takes no context; leave it out, or use a network with a context_dim")
-    if not isinstance(c, Tensor):
-        raise TypeError(f"c: expected a tensor ({len(x)}, {context_dim}), got {type(c).__name__}; use torch.tensor(c)")
-    if c.shape != (len(x), context_dim):
-        raise ValueError(
-            f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"
-            f" torch.nn.functional.one_hot(labels, {context_dim}).float() makes them from labels"
-        )
 
 
 def check_table(alpha_bar: Tensor) -> None:
@@ -248,13 +230,15 @@ def _warn_of_visible_end(alpha_bar: list[float]) -> None:
     )
 
 
-def check_guidance(context: Tensor, null: Tensor, scale: float) -> None:
-    """Refuses contexts that are no tensors or differ in shape, and a scale that isn't finite."""
+def check_guidance(net: Callable[..., Tensor], context: Tensor, null: Tensor, scale: float) -> None:
+    """Refuses what is no network, contexts that are no tensors or differ in shape, and what isn't finite."""
+    check_net(net)
     for name, value in (("context", context), ("null", null)):
         if not isinstance(value, Tensor):
             raise TypeError(
-                f"{name}: expected a tensor (b, …), got {value!r}; use torch.tensor(…) or model.context(name)"
+                f"{name}: expected a tensor (b, …), got {shown(value)}; use torch.tensor(…) or model.context(name)"
             )
+        check_finite(name, value)
     check_number("scale", scale, -math.inf)
     if null.shape[1:] != context.shape[1:]:
         raise ValueError(f"null: expected contexts of shape {tuple(context.shape[1:])}, got {tuple(null.shape[1:])}")
@@ -272,5 +256,40 @@ def check_one_each(log_p: Tensor, x: Tensor) -> None:
 def check_levels(x0: Tensor) -> None:
     """Refuses pictures whose values aren't the 256 levels of a byte, -1…1; NaN is none either."""
     levels = (x0 + 1) * 127.5
-    if not ((levels - levels.round().clamp(0, 255)).abs() < 0.02).all():
+    if has_numbers(x0) and not ((levels - levels.round().clamp(0, 255)).abs() < 0.02).all():
         raise ValueError("x0: expected pictures in 256 levels k / 127.5 - 1; use images.pictures(index)")
+
+
+def check_net(net: Callable[..., Tensor]) -> None:
+    """Refuses what can't be called as net(x, t), above all a Model or a run in the place of its network."""
+    if not callable(net):
+        raise TypeError(f"net: expected a network, got {shown(net)}; use model.net, state.net, or ContextUNet(…)")
+
+
+def check_model(model: object) -> None:
+    """Refuses what isn't a network with its schedule and target, above all a network alone, or a name."""
+    if not all(hasattr(model, name) for name in ("net", "schedule", "target", "noise")):
+        remedy = 'load_model("sprites"), Model(net, schedule), or state.model'
+        raise TypeError(f"model: expected a Model, got {shown(model)}; use {remedy}")
+
+
+def check_schedule(schedule: object) -> None:
+    """Refuses what isn't a Schedule."""
+    if not hasattr(schedule, "alpha_bar"):
+        raise TypeError(f"schedule: expected a Schedule, got {shown(schedule)}; use linear(T), or model.schedule")
+
+
+def check_classes(classes: object, width: object = None) -> tuple[str, ...]:
+    """The names of classes as a tuple, no two of them the same; `width` is that of the network's contexts, if known."""
+    if isinstance(classes, str) or not isinstance(classes, Iterable):
+        raise TypeError(f'classes: expected a tuple of names, got {shown(classes)}; use ("cat", "dog"), or ("cat",)')
+    for i, name in enumerate(classes := tuple(classes)):
+        if not isinstance(name, str):
+            raise TypeError(f"classes: expected names (strings), got {shown(name)}; use tuple(map(str, classes))")
+        if name in classes[:i]:
+            raise ValueError(f"classes: expected every name once, got {name!r} twice; give each class its own name")
+    if classes and isinstance(width, int) and len(classes) != width:
+        raise ValueError(
+            f"classes: the network takes contexts of width {width}, got {len(classes)} classes; name {width}, or none"
+        )
+    return classes

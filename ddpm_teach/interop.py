@@ -9,12 +9,14 @@ It needs diffusers: pip install "ddpm-teach[interop]". Times there count from 0:
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ddpm_teach import nets
+from ddpm_teach.checks import check_int, check_number, check_pictures, shown
 from ddpm_teach.diffusion.guidance import guided
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import Target
@@ -69,7 +71,21 @@ class CoursePipeline(DiffusionPipeline):
         noise: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Images:
-        """As many pictures as `noise` has, which is x_T; without it as many as there are contexts, or `batch_size`."""
+        """As many pictures as `noise` has, which is x_T; without it as many as there are contexts, or `batch_size`.
+
+        Raises:
+            TypeError, ValueError: for a number out of range, contexts or noise that are no tensors, or guidance without
+                a context.
+            FloatingPointError: if the network makes numbers that aren't finite.
+        """
+        check_int("num_inference_steps", num_inference_steps, 1, self.scheduler.config.num_train_timesteps)
+        check_int("batch_size", batch_size, 1)
+        check_number("eta", eta, 0, 1)
+        check_number("guidance_scale", guidance_scale, -math.inf)
+        if noise is not None:
+            check_pictures("noise", noise)
+        if context is not None and not isinstance(context, Tensor):
+            raise TypeError(f"context: expected a tensor (b, …), got {shown(context)}; use model.context(name)")
         if noise is None:
             count = batch_size if context is None else len(context)
             device = "cpu" if generator is None else generator.device
@@ -79,13 +95,18 @@ class CoursePipeline(DiffusionPipeline):
             raise ValueError(f"guidance_scale: {guidance_scale} needs a context to guide towards; pass context=…")
         net = self.unet.net if context is None else guided(self.unet.net, context.to(x), guidance_scale)
         self.scheduler.set_timesteps(num_inference_steps)
+        finite = torch.ones((), dtype=torch.bool, device=x.device)  # clipping would hide infinities
         for timestep in self.progress_bar(self.scheduler.timesteps):
             t = timestep.to(x.device).long().expand(len(x)) + 1
             # "clipped": ε̂ made to agree with the clipped x̂_0, as ours does
+            prediction = net(x, t)
+            finite &= prediction.isfinite().all()
             step = self.scheduler.step(
-                net(x, t), timestep, x, eta=eta, use_clipped_model_output=True, generator=generator
+                prediction, timestep, x, eta=eta, use_clipped_model_output=True, generator=generator
             )
             x = step.prev_sample
+        if not finite:
+            raise FloatingPointError("unet: the network makes numbers that aren't finite; was its training stable?")
         return Images(x)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddpm_teach import nets
-from ddpm_teach.checks import check_int
+from ddpm_teach.checks import check_classes, check_finite, check_int, check_model, check_schedule, shown
 from ddpm_teach.data import captions
 from ddpm_teach.data.attributes import Attributes, Claim, drawn, rows
 from ddpm_teach.data.images import ImageSet
@@ -20,6 +21,7 @@ from ddpm_teach.data.sets import load
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, TARGETS, Target, target_named
 from ddpm_teach.diffusion.types import Denoiser, Net
+from ddpm_teach.hardware.precision import check_device, tuned
 from ddpm_teach.storage import course_path, read_tensors, write_tensors
 
 NAMES = ("sprites", "mnist", "mnist32")
@@ -33,15 +35,16 @@ class Model:
         net: a module with `image_shape` (c, h, w), as every network of this course has; a wrapper of one in `tuned`.
         schedule: the one that it was trained with.
         target: what it predicts: EPS, X0, V or FLOW, or the name of one.
-        classes: the names of its classes, in the order of the context vector.
+        classes: the names of its classes, in the order of the context vector; none, or as many as it is wide.
         card: how it was trained, as Markdown.
         attributes: the columns and words that it is told, in the order of the context's places; empty for a network
             that is told the class alone.
         data: the name of the data set that it was trained on, for `load`.
 
     Raises:
-        TypeError: for a network without `image_shape`.
-        ValueError: for a schedule or target that the network wasn't trained for, as far as it knows.
+        TypeError: for a network without `image_shape`, what is no schedule, or classes that aren't names.
+        ValueError: for a schedule or target that the network wasn't trained for, as far as it knows, a class named
+            twice, or another number of classes than its contexts are wide.
     """
 
     net: nn.Module | Net
@@ -54,8 +57,9 @@ class Model:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", target_named(self.target))
-        object.__setattr__(self, "classes", tuple(self.classes))
         nets.image_shape(self.net)
+        object.__setattr__(self, "classes", check_classes(self.classes, None if self.attributes else self.context_dim))
+        check_schedule(self.schedule)
         self.schedule.check_net(self.net)
         self.target.check_net(self.net)
 
@@ -140,18 +144,20 @@ class Model:
 
         Raises:
             TypeError: for what is no tensor.
-            ValueError: for another width, another number than 1 or n, or a network that takes none.
+            ValueError: for another width, another number than 1 or n, NaN, or a network that takes none.
         """
         if self.context_dim is None:
             raise ValueError("contexts: this network takes none; leave them out, and it draws what it likes")
         if not isinstance(contexts, Tensor):
-            raise TypeError(f"contexts: expected a tensor, got {contexts!r}; use model.context({contexts!r})")
+            remedy = f"model.context({contexts!r})" if isinstance(contexts, str) else "torch.as_tensor(contexts)"
+            raise TypeError(f"contexts: expected a tensor, got {shown(contexts)}; use {remedy}, or model.context(name)")
         shape = (self.context_dim,) if isinstance(self.context_dim, int) else tuple(self.context_dim)
         if tuple(contexts.shape[1:]) != shape or len(contexts) not in (1, n):
             raise ValueError(
                 f"contexts: expected shape {(n, *shape)} or {(1, *shape)} for {n} pictures,"
                 f" got {tuple(contexts.shape)}; model.context(name) makes one"
             )
+        check_finite("contexts", contexts)
 
     def noise(self, n: int, rng: torch.Generator) -> Tensor:
         """x_T (n, c, h, w): drawn in float32 on rng's device, then in the network's dtype and on its device."""
@@ -165,15 +171,14 @@ class Model:
         What changes the network afterwards doesn't change the result, unless `precision` is "float32". A tuned model
         gives itself.
         """
-        from ddpm_teach.hardware.precision import tuned
-
         if hasattr(self.net, "wraps"):
             return self
         return replace(self, net=tuned(self.net, self.device, precision))
 
     def to(self, device: torch.device | str) -> Model:
         """The same model on another device; the network itself is moved, as torch does it. Of a tuned one the network
-        that was tuned."""
+        that was tuned. A ValueError for a device that isn't here."""
+        device = check_device(device)
         net = self.net if isinstance(self.net, nn.Module) else nets.unwrapped(self.net)
         return replace(self, net=net.to(device))
 
@@ -186,8 +191,9 @@ def load_model(name: str | Path, device: torch.device | str = "cpu") -> Model:
         device: where the network shall be.
 
     Raises:
-        ValueError: for what is neither, or a damaged file.
+        ValueError: for what is neither, a damaged file, or a device that isn't here.
     """
+    device = check_device(device)
     if str(name) in NAMES:
         card = course_path(f"data/weights/{name}.md").read_text(encoding="utf8")
         return replace(load_weights(course_path(f"data/weights/{name}.safetensors")), card=card).to(device)
@@ -215,8 +221,10 @@ def save_weights(path: str | Path, model: Model, **meta: object) -> None:
     """Writes a model in half precision: weights, configuration, classes, schedule and target (and what `meta` adds).
 
     Raises:
+        TypeError: for what is no Model.
         ValueError: for weights that aren't finite in half precision, or a network or target that isn't of this course.
     """
+    check_model(model)
     net = nets.unwrapped(model.net)
     if not nets.is_known(net):
         raise ValueError(
@@ -245,15 +253,18 @@ def load_weights(path: str | Path) -> Model:
         raise ValueError(
             f"{path}: holds a {meta['net']['name']}, which draws nothing; ddpm_teach.model.load_net reads it"
         )
-    schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64, device="cpu"))
-    target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
-    net.target = target.name
-    attributes = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
-    return Model(net, schedule, target, tuple(meta["classes"]), "", attributes, meta.get("data", ""))
+    with understood(path):
+        schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64, device="cpu"))
+        target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
+        net.target = target.name
+        attributes = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
+        return Model(net, schedule, target, tuple(meta["classes"]), "", attributes, meta.get("data", ""))
 
 
 def save_net(path: str | Path, net: nn.Module, classes: Iterable[str]) -> None:
     """Writes a network that isn't sampled from, a classifier, in half precision."""
+    nets.image_shape(net)  # refuses what is no network
+    classes = check_classes(classes)
     tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
     write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(classes)})
 
@@ -266,7 +277,36 @@ def load_net(path: str | Path) -> tuple[nn.Module, dict]:
         ValueError: if it isn't a whole, undamaged weights file.
     """
     tensors, meta = read_tensors(path, "weights")
-    with torch.device("cpu"):  # whatever the default device is
-        net = nets.from_config(meta["net"])
+    with understood(path):
+        meta["classes"] = list(check_classes(meta["classes"]))
+        with torch.device("cpu"):  # whatever the default device is
+            net = nets.from_config(meta["net"])
+    check_same_shapes(path, net.state_dict(), tensors)
     net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     return net.eval().requires_grad_(False), meta
+
+
+@contextlib.contextmanager
+def understood(path: str | Path) -> Iterator[None]:
+    """Around what reads the contents of a whole file: what is missing or unknown there is told with the file's path.
+
+    Raises:
+        ValueError: in the place of every error that contents can cause; it comes from another edition, or program.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"has no {error}" if isinstance(error, KeyError) else f"holds what can't be read here ({error})"
+        raise ValueError(f"{path}: {what}; was it made by another version of ddpm-teach? Use that one") from error
+
+
+def check_same_shapes(path: str | Path, mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
+    """Refuses a file with another network's weights, naming the first that differs."""
+    shapes, others = ({name: tuple(value.shape) for name, value in weights.items()} for weights in (mine, theirs))
+    for name in {**shapes, **others}:
+        if shapes.get(name) != others.get(name):
+            what = f"of shape {others[name]}" if name in others else "not"
+            raise ValueError(
+                f"{path}: has {name} {what}, the network at hand {shapes.get(name, 'not')}; build the network that was"
+                " saved, with the version of ddpm-teach that saved it"
+            )

@@ -13,11 +13,13 @@ import re
 import tempfile
 from pathlib import Path
 
-from safetensors import torch as safetensors
+from safetensors import SafetensorError, torch as safetensors
 from torch import Tensor
 
 _HASH = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _ZEROS = "0" * 64
+_PACKAGE = Path(__file__).parent
+_ROOTS = (_PACKAGE / "course", _PACKAGE.parent)  # of data and notebooks: in an installation, and in a clone
 
 
 def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], meta: dict) -> None:
@@ -35,10 +37,26 @@ def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], meta:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Writes `data` to a temporary file beside `path`, syncs it and renames it. The folder is made if need be."""
+    """Writes `data` to a temporary file beside `path`, syncs it and renames it. The folder is made if need be.
+
+    Raises:
+        OSError: if it can't be written; it names `path`.
+    """
     path = Path(path).resolve()  # a link stays a link: what it points to is written
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder; add a file name to it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        _write_beside(path, data)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # and not the temporary file, which is gone
+
+
+def _write_beside(path: Path, data: bytes) -> None:
+    prefix = f".{path.name[:40]}."  # a name may be as long as the system allows, and this one is longer
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -84,12 +102,24 @@ def read_tensors(path: str | Path, kind: str | tuple[str, ...]) -> tuple[dict[st
     if hashlib.sha256(unsigned).hexdigest().encode() != match[1]:
         raise ValueError(
             f"{path}: not a whole {expected} file: its checksum doesn't match, so it was damaged or cut off;"
-            " restore it (git checkout, or install again), or train anew"
+            f" {_how_to_restore(path)}"
         )
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-    if header.get("format") not in [f"ddpm-teach {kind}" for kind in kinds]:
-        raise ValueError(f"{path}: expected a {expected} file, got one that calls itself {header.get('format')}")
-    return safetensors.load(data), json.loads(header["meta"])
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        called, tensors, meta = header["format"], safetensors.load(data), json.loads(header["meta"])
+    except (KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:  # undamaged, but not by us
+        raise ValueError(
+            f"{path}: not a {expected} file: it can't be read ({error}); was it made by another program?"
+        ) from None
+    if called not in [f"ddpm-teach {kind}" for kind in kinds]:
+        raise ValueError(f"{path}: expected a {expected} file, got one that calls itself {called}")
+    return tensors, meta
+
+
+def _how_to_restore(path: Path) -> str:
+    if any(path.resolve().is_relative_to(root / "data") for root in _ROOTS):
+        return "restore it (git checkout, or install again)"
+    return "restore it from a copy (a run keeps previous.pt beside last.pt), or train anew"
 
 
 def course_path(name: str) -> Path:
@@ -98,8 +128,7 @@ def course_path(name: str) -> Path:
     Raises:
         FileNotFoundError: if it isn't there.
     """
-    package = Path(__file__).parent
-    for root in (package / "course", package.parent):
+    for root in _ROOTS:
         if (root / name).exists():
             return root / name
     raise FileNotFoundError(f"{name} is missing from this installation of ddpm-teach; reinstall it, or use a clone")

@@ -185,6 +185,31 @@ def test_a_run_on_other_pictures_is_refused(toy_images, tmp_path):
         dt.train(dt.load_checkpoint(tmp_path / "run"), toy_images.subset(torch.arange(5)))
 
 
+SCHEDULES = {name: lambda name=name: dt.SCHEDULES[name]() for name in dt.SCHEDULES}
+SCHEDULES |= {
+    "linear, 300 steps": lambda: dt.linear(300),
+    "other betas": lambda: dt.linear(1000, 2e-4, 0.02),
+    "zero terminal SNR": lambda: dt.zero_terminal_snr(dt.linear()),
+}
+
+
+@pytest.mark.parametrize("asked", ["linear", "cosine"])
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.filterwarnings("ignore:alpha_bar")
+def test_the_record_says_what_the_schedule_is_whatever_it_was_made_with(tmp_path, name, asked):
+    """By a name that makes this very table, or by none."""
+    schedule = SCHEDULES[name]()
+    options = dt.RunOptions(steps=2, target="v", schedule=asked)
+    dt.save_checkpoint(tmp_path / "run", dt.TrainState.create(make_net(T=schedule.T), schedule, options))
+    record = dt.load_checkpoint(tmp_path / "run").options
+    assert record.schedule == (name.split(",")[0] if name.split(",")[0] in dt.SCHEDULES else "own")
+    if record.schedule == "own":
+        with pytest.raises(ValueError, match=r"^schedule: .*state\.schedule"):
+            record.noise_schedule()
+    else:
+        assert torch.equal(record.noise_schedule().alpha_bar, schedule.alpha_bar)
+
+
 # --- devices --------------------------------------------------------------------------------------------------------
 
 

@@ -3,9 +3,12 @@
 The commands run in this process, since importing torch takes seconds.
 """
 
+import contextlib
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -44,6 +47,7 @@ def home(tmp_path, monkeypatch):
         (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (16, 16), color).save(tmp_path / "album" / name)
     (tmp_path / "afile").write_text("no folder")
+    (tmp_path / "arun" / "run.json").mkdir(parents=True)
     return tmp_path
 
 
@@ -85,7 +89,8 @@ SAMPLE = {
     "sprites --n many": ["--n", "whole number", "'many'"],
     "sprites --n 1000000000": ["--n", "10000"],
     "sprites --n 5000": ["--n", "at most 2000"],
-    "sprites --n 1000 --steps 1000 --gif x.gif": ["--gif", "GB", "--n"],
+    "sprites --n 100 --steps 1000 --gif x.gif": ["--gif", "GB", "--n"],
+    "sprites --n 201 --gif x.gif": ["--gif", "1,000 pictures", "1,005", "--png"],
     "sprites --steps 0": ["--steps", "≥ 1"],
     "sprites --steps 1001": ["--steps", "1…1000"],
     "sprites --sampler euler": ["--sampler", "ddim, ddpm, heun"],
@@ -108,8 +113,10 @@ TRAIN = {
     "sprites --images album": ["preset", "--images", "leave one out"],
     "--images nowhere": ["--images", "nowhere"],
     "--images afile": ["--images", "afile"],
-    "--images album --size -3": ["--size", "16"],
-    "--images album --size 1000000000": ["--size", "32"],
+    "--images album --size -3": ["--size", "16, 20, 24, 28 or 32", "use --size 16"],
+    "--images album --size 30": ["--size", "scaled", "got 30", "use --size 28"],
+    "--images album --size 1000000000": ["--size", "got 1000000000", "use --size 32"],
+    "--images nowhere --size 30": ["--images", "nowhere"],
     "--images album --budget gpu": ["--budget", "preset"],
     "--images album --out album/cats": ["--out", "cats", "choose"],
     "sprites --size 20": ["--size", "--images"],
@@ -125,6 +132,9 @@ TRAIN = {
     "sprites --times sometimes": ["--times", "uniform, stratified"],
     "sprites --precision float8": ["--precision", "bfloat16"],
     "sprites --out afile": ["--out", "afile", "choose"],
+    "sprites --min-snr -5": ["--min-snr", "≥ 0", "-5"],
+    "sprites --out arun": ["--out", "run.json is a folder", "move it"],
+    "sprites --resume --out arun": ["--out", "run.json is a folder", "move it"],
     "sprites --out afile/run": ["--out", "afile", "choose"],
     "sprites --out /proc/nowhere": ["--out", "/proc", "choose"],
     "--resume": ["--out"],
@@ -178,6 +188,61 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(line, words, home, capsy
     sentence = refusal(capsys)
     assert all(word in sentence for word in words), sentence
     assert sorted(home.rglob("*")) == before
+
+
+TAKES_A_PATH = {
+    "sample": "WEIGHTS",
+    "sample sprites --png": "--png",
+    "sample sprites --gif": "--gif",
+    "evaluate": "WEIGHTS",
+    "train --images": "--images",
+    "train sprites --out": "--out",
+    "train --resume --out": "--out",
+    "lab --folder": "--folder",
+    "build": "LESSON",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["empty", "variable"]),
+        ("a\0b.gif", ["a\\x00b.gif", "no file can be called"]),
+        ("x" * 300 + ".gif", ["File name too long", "choose another"]),
+        ("below/circle/x.gif", ["symbolic links", "choose another"]),
+    ],
+    ids=["empty", "null", "long", "circle"],
+)
+@pytest.mark.parametrize("line", TAKES_A_PATH)
+def test_what_can_t_be_a_path_is_refused_by_every_option_that_takes_one(line, text, words, home, capsys):
+    """The empty text of a shell's unset variable would be the current folder."""
+    (home / "below").mkdir()
+    (home / "below" / "circle").symlink_to(home / "below" / "circle")
+    before = sorted(home.rglob("*"))
+    assert main([*line.split(), text]) == 2
+    sentence = refusal(capsys)
+    assert sentence.startswith(f"ddpm-teach: {TAKES_A_PATH[line]}: ") and len(sentence) < 250
+    assert all(word in sentence for word in words), sentence
+    assert sorted(home.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("WORLD_SIZE", ["x", "", "0", "-1", "1.5", "²", "9" * 5000]),
+        ("RANK", ["", "2", "-1", "first"]),
+        ("MASTER_ADDR", [""]),
+    ],
+)
+def test_what_no_launcher_says_is_refused_and_not_waited_for(name, values, monkeypatch, home, capsys):
+    for other, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1"}.items():
+        monkeypatch.setenv(other, value)
+    for value in values:
+        monkeypatch.setenv(name, value)
+        assert main(["train", "sprites"]) == 2
+        sentence = refusal(capsys)
+        assert sentence.startswith(f"ddpm-teach: {name}: expected") and len(sentence) < 250
+        assert "torchrun" in sentence and "unset WORLD_SIZE" in sentence
 
 
 def test_a_launcher_gives_the_devices(monkeypatch, home, capsys):
@@ -253,12 +318,39 @@ def test_the_version_is_all_that_is_printed(home, capsys):
     assert sorted(home.rglob("*")) == before
 
 
+def in_a_shell(line: str, folder: Path, stdout: int = subprocess.PIPE, **names: str) -> subprocess.CompletedProcess:
+    """A command in a process of its own, as a shell starts it: `line` may say where the output goes."""
+    environment = os.environ | {"PYTHONPATH": str(Path(ddpm_teach.__file__).parents[1]), "PYTHONIOENCODING": "ascii"}
+    command = f"{shlex.quote(sys.executable)} -m ddpm_teach {line}"
+    pipes = {"stdout": stdout, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.run(command, shell=True, cwd=folder, env=environment | names, **pipes)
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "words"),
+    [
+        (">&-", 0, []),
+        (">&- 2>&-", 0, []),
+        ("2>&-", 0, []),
+        pytest.param(
+            ">/dev/full",
+            2,
+            ["standard output: can't be written (No space left on device)", "elsewhere"],
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full"),
+        ),
+    ],
+)
+def test_output_that_goes_nowhere_is_no_mistake_of_ours(where, status, words, tmp_path):
+    run = in_a_shell(f"sample mnist --n 1 {' '.join(FAST)} {where}", tmp_path)
+    assert run.returncode == status and "Traceback" not in run.stderr and "Exception" not in run.stderr, run.stderr
+    assert all(word in run.stderr for word in words), run.stderr
+    assert (tmp_path / "samples.png").exists() == (status == 0), "a full disk is told before anything is computed"
+
+
 def test_a_reader_who_has_left_gets_no_traceback(tmp_path):
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "ddpm_teach", "sample", "mnist", "--n", "1", *FAST]
-    environment = os.environ | {"PYTHONPATH": str(Path(ddpm_teach.__file__).parents[1]), "PYTHONIOENCODING": "ascii"}
-    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+    run = in_a_shell(f"sample mnist --n 1 {' '.join(FAST)}", tmp_path, stdout=write)
     os.close(write)
     assert run.returncode == 141 and "Traceback" not in run.stderr and "Broken" not in run.stderr, run.stderr
 
@@ -326,6 +418,12 @@ def test_train_keeps_a_checkpoint_and_losses_and_resumes(tiny, home, capsys):
     assert "--resume" in refusal(capsys)
     assert train("sprites", "--resume") == 0
     assert "2 steps are done" in capsys.readouterr().out
+    for option, value in (("--batch-size", "3"), ("--lr", "0.5"), ("--precision", "bfloat16"), ("--minutes", "5")):
+        assert train("sprites", "--resume", option, value) == 2
+        sentence = refusal(capsys)
+        assert f"{option}: changes nothing" in sentence and "2 steps" in sentence and "--steps 4" in sentence
+    assert train("sprites", "--resume", "--batch-size", "4") == 0, "as it was: nothing was to be changed"
+    capsys.readouterr()
     assert train("sprites", "--resume", "--steps", "3") == 0
     assert "3 of 3 steps" in capsys.readouterr().out
     assert train("--resume", "--out", "runs/sprites", "--steps", "4", "--batch-size", "2") == 0
@@ -366,6 +464,50 @@ def test_what_is_planned_follows_from_the_options_and_not_from_the_way_they_are_
         with pytest.raises(ZeroDivisionError):
             train(*line.split())
     assert plans[0] == plans[1] == plans[2] and plans[3] == plans[4] == plans[5] != plans[0]
+
+
+def test_the_way_on_from_a_run_that_ended_early_works_as_it_is_printed(tiny, home, monkeypatch, capsys):
+    """After a stop a line of the output goes on without another word, also with a folder's name that a shell cuts."""
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "signals_noted", lambda: contextlib.nullcontext([True]))
+        assert train("sprites", "--out", "my run") == 130
+    (line,) = re.findall(r"to go on: (ddpm-teach train [^;]+);", capsys.readouterr().out)
+    command, *words = shlex.split(line)
+    assert command == "ddpm-teach" and main([*words, "--device", "cpu"]) == 0
+    text = capsys.readouterr().out
+    assert "4 of 4 steps" in text
+    (line,) = re.findall(r"draw more: ddpm-teach (.+)", text)
+    assert main([*shlex.split(line), "--n", "1", *FAST]) == 0
+
+
+def test_a_rate_that_was_too_high_before_anything_was_saved_is_told_with_a_way_that_works(tiny, home, capsys):
+    assert train("sprites", "--lr", "1e30", "--save-every", "99", "--steps", "40", "--out", "wild") == 2
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    assert "nothing was saved yet" in sentence and "begin again with a lower rate (--lr)" in sentence
+    assert train("--resume", "--out", "wild", "--lr", "1e-3") == 2
+    assert "wild holds no checkpoint" in (sentence := refusal(capsys)) and "preset or --images" in sentence
+    assert train("sprites", "--out", "wild", "--steps", "1") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [([], True), (["--minutes", "0.01"], False), (["--steps", "2"], False), (["--resume", "--steps", "2"], False)],
+)
+def test_how_long_a_folder_takes_is_told_first_unless_it_was_said(options, told, tiny, home, monkeypatch, capsys):
+    monkeypatch.setattr(presets, "FOLDER", replace(presets.FOLDER, steps=2, batch_size=2))
+    assert train("--images", "album", "--size", "16", *options) == 0
+    text = capsys.readouterr().out
+    first = text.splitlines()[0]
+    assert ("2 steps are planned" in first and "hours" in first and "--minutes 30" in first) == told
+    assert "held-out pictures (1 of them)" in text
+
+
+def test_the_help_says_what_a_folder_needs_and_what_can_be_judged(capsys):
+    main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "12,000 steps of them take hours" in text and "--minutes 30" in text and "16, 20, 24, 28 or 32" in text
+    main(["evaluate", "--help"])
+    assert "like those of sprites and mnist, for which there is a judge" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_run_among_the_pictures_is_no_class(tiny, home, monkeypatch, capsys):

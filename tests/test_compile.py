@@ -54,6 +54,34 @@ def test_it_is_one_graph(name):
     torch.testing.assert_close(compiled(X), expected, rtol=1e-5, atol=1e-5)
 
 
+OVER_TIMES = {  # of pictures, times, contexts
+    "add_noise": lambda x, t, c: m.add_noise(SCHEDULE, x, t, X),
+    "forward_step": lambda x, t, c: m.forward_step(SCHEDULE, x, t, X),
+    "velocity": lambda x, t, c: m.velocity(SCHEDULE, x, X, t),
+    "from_eps": lambda x, t, c: PLAIN(x, t).x0,
+    "clipped": lambda x, t, c: m.clipped(PLAIN, SCHEDULE)(x, t).eps,
+    "score_corrected": lambda x, t, c: m.score_corrected(PLAIN, SCHEDULE, lambda x, t: -x, 0.1)(x, t).x0,
+    "guided": lambda x, t, c: m.guided(lambda x, t, c: x * c.sum() + t[0], c, 2.0)(x, t),
+    "inpainting": lambda x, t, c: m.inpainting(m.ddim_step(PLAIN, SCHEDULE), SCHEDULE, x, (x > 0).float())(X, 9, 0).x,
+    "snr_weight": lambda x, t, c: m.snr_weight(SCHEDULE, t, "x0", 5.0),
+    "a network": lambda x, t, c: NET(x, t, c),
+    "the bound": lambda x, t, c: next(m.bound_moves(PLAIN, SCHEDULE, x.sign(), [1], rng=torch.zeros_like)),
+}
+NET = m.AttentionUNet(1, (8,) * 4 + (16, 16), (), 8, groups=4, heads=2, context_dim=2, T=20).eval()
+
+
+@pytest.mark.parametrize("name", OVER_TIMES)
+@torch.no_grad()
+def test_it_can_be_mapped_over_pictures_times_and_contexts(name):
+    """Under torch.vmap a tensor stands for many: its shape can be checked there, its numbers can't."""
+    function = OVER_TIMES[name]
+    x, t, c = torch.randn(3, *X.shape), torch.tensor([[5, 9], [1, 20], [7, 7]]), torch.randn(3, 2, 2)
+    if name == "a network":
+        x = torch.randn(3, 2, 1, 8, 8)
+    expected = torch.stack([function(*given) for given in zip(x, t, c, strict=True)])
+    torch.testing.assert_close(torch.vmap(function)(x, t, c), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_a_schedule_that_has_no_tables_yet_is_traced_too():
     torch._dynamo.reset()
     schedule = strong(m)

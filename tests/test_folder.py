@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -178,8 +181,63 @@ def test_links_are_followed_and_circles_end(tmp_path):
     (tmp_path / "elsewhere" / "self").symlink_to(tmp_path / "elsewhere")
     assert len(read(tmp_path / "pics")) == 1
     (tmp_path / "elsewhere" / "1.png").symlink_to(tmp_path / "nowhere.png")
-    with pytest.raises(ValueError, match=r"1\.png: can't be read"):
+    with pytest.raises(ValueError, match=r"1\.png: can't be read .*a link to nothing.*restore what it points to"):
         read(tmp_path / "pics")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_called_like_a_picture_and_is_no_file_is_passed_over_and_told(tmp_path, kind):
+    """Reading a pipe that nobody writes to never ends."""
+    put(tmp_path / "cats" / "0.png")
+    special = tmp_path / "cats" / "1.png"
+    if kind == "pipe":
+        os.mkfifo(special)
+    else:
+        special.symlink_to("/dev/zero")
+    assert len(read(tmp_path)) == 1 and "1 pipe or device (1.png)" in str(survey(tmp_path))
+
+
+@pytest.fixture
+def unprivileged():
+    """A folder of a user to whom the system can refuse something; the test's user, if that isn't root."""
+    folder, root = Path(tempfile.mkdtemp()), os.geteuid() == 0
+    if root:
+        os.chown(folder, 65534, -1)
+        os.seteuid(65534)
+    yield folder
+    if root:
+        os.seteuid(0)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o400, 0o100], ids=oct)
+@pytest.mark.parametrize("name", ["cats", "cats/2023", "cats/2023/0.png", "."])
+def test_what_may_not_be_read_is_named_with_a_way_out(unprivileged, name, mode):
+    put(unprivileged / "cats" / "2023" / "0.png")
+    put(unprivileged / "dogs" / "0.png")
+    locked = unprivileged / name
+    locked.chmod(mode)
+    if name.endswith("png") and mode == 0o400:
+        assert len(read(unprivileged)) == 2
+        return
+    try:
+        with pytest.raises(ValueError) as refusal:
+            read(unprivileged)
+    finally:
+        locked.chmod(0o700)
+    message = str(refusal.value)
+    assert f"{locked}{':' if name.endswith('png') else ' '}" in message and "Permission denied" in message
+    assert "allow" in message and "Errno" not in message and "run.json" not in message
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "x" * 300, "~nobody-of-that-name/x"])
+@pytest.mark.parametrize("function", [read, folder_classes, survey])
+def test_what_can_be_no_folder_is_told_as_one_that_is_not_there(text, function):
+    """An empty text isn't the current folder: a variable was empty."""
+    with pytest.raises(FileNotFoundError, match="^path: .*is no folder; give one"):
+        function(text)
 
 
 @pytest.mark.parametrize("function", [read, folder_classes, survey])
@@ -279,6 +337,41 @@ def test_transparency_is_laid_over_white(tmp_path, mode, suffix):
     image = read(tmp_path, 32).images[0]
     assert (image[:, :6] == 255).all(), "transparent: white"
     assert (image[:, 10:22, 10:22] == 0).all(), "and the icon is black on it"
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(
+    ("bits", "colour", "key", "others"),
+    [
+        (1, 0, [0], [1]),
+        (2, 0, [1], [0, 2, 3]),
+        (4, 0, [8], [0, 7, 9, 15]),
+        (8, 0, [136], [8, 135, 137]),
+        (16, 0, [1000], [3, 999, 1001, 3000]),
+        (8, 2, [10, 20, 30], [9, 11, 40]),
+        (16, 2, [1000, 1000, 1000], [3, 768, 999, 1001, 2000]),  # two of them have the key's first byte
+    ],
+)
+def test_the_transparent_colour_of_a_png_is_the_one_that_the_file_says(
+    tmp_path, bits, colour, key, others, orientation
+):
+    """Each other colour has an opaque row; the key has the last ones. Pillow compares numbers of 8 bits with it."""
+    rows = [[value] * len(key) for value in others] + [key] * (8 - len(others))
+    lines = b"".join(b"\0" + packed([one for _ in range(8) for one in row], bits) for row in rows)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 8, 8, bits, colour, 0, 0, 0)), (b"eXIf", exif.tobytes()[6:])]
+    chunks += [(b"tRNS", struct.pack(f">{len(key)}H", *key)), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(png(*chunks))
+    seen = read(tmp_path, 8).images[0].permute(1, 2, 0).int().numpy()
+    expected = np.full((8, 8, 3), 255)
+    for i, value in enumerate(others):
+        expected[i] = value * 255 / (2**bits - 1)
+    assert np.abs(seen - BACK[orientation](expected)).max() <= 1
+
+
+def packed(values: list[int], bits: int) -> bytes:
+    return int("".join(f"{value:0{bits}b}" for value in values), 2).to_bytes(len(values) * bits // 8, "big")
 
 
 def test_half_transparent_is_half_white(tmp_path):

@@ -65,7 +65,9 @@ WRONG_IMAGES = {  # what stands for images: the error, and a word of the remedy
     "standardised floats": (pixels_as_floats(-2.1, 2.6), TypeError, "undo what normalised"),
     "NaN": (torch.full((2, 3, 8, 8), torch.nan), TypeError, "undo what normalised"),
     "whole numbers": (bytes_of().long(), TypeError, "images.to(torch.uint8)"),
-    "16 bits": (bytes_of().int() * 257, TypeError, "(images / 257)"),
+    "16 bits": (bytes_of().int() * 257, TypeError, "(images.float() / 257)"),
+    "unsigned 16 bits": ((bytes_of().int() * 257).to(torch.uint16), TypeError, "(images.float() / 257)"),
+    "complex numbers": (pixels_as_floats(0, 1).to(torch.complex64), TypeError, "images.real"),
     "negative whole numbers": (bytes_of().int() - 128, TypeError, "0…255"),
     "bools": (bytes_of() > 9, TypeError, "* 255"),
     "no tensor": (bytes_of().numpy(), TypeError, "torch.as_tensor"),
@@ -142,6 +144,17 @@ def test_classes_are_names(classes):
 def test_columns_are_as_long_as_the_set():
     with pytest.raises(ValueError, match="attributes: .*'colour'"):
         ImageSet(bytes_of(), torch.zeros(4).long(), ("a",), {"colour": np.array(["red"])})
+
+
+@pytest.mark.parametrize(
+    "index", [[2, 0], (2, 0), torch.tensor([2, 0]), torch.tensor([-2, 0]), np.array([2, 0]), torch.tensor([2, 0]).int()]
+)
+def test_a_subset_is_of_these_pictures_whatever_holds_their_numbers(index):
+    images = ImageSet(bytes_of(), torch.tensor([0, 1, 1, 0]), ("a", "b"), {"word": list("wxyz")})
+    part = images.subset(index)
+    assert torch.equal(part.images, bytes_of()[[2, 0]]) and part.labels.tolist() == [1, 0]
+    assert part.attributes["word"].tolist() == ["y", "w"] and part.classes == ("a", "b")
+    assert len(images.subset([])) == 0 and images.subset([True, False, False, True]).labels.tolist() == [0, 0]
 
 
 def test_a_set_may_be_empty_and_may_have_no_classes():

@@ -1,6 +1,7 @@
 """Our network inside diffusers: its loop, its scheduler, its folder format, and the same pictures."""
 
 import copy
+import inspect
 
 import pytest
 import torch
@@ -76,6 +77,34 @@ def test_what_diffusers_can_t_read_is_refused():
         interop.to_pipeline(new_run(target="flow").model)
     with pytest.raises(ValueError, match="^model: expected a network of this course, got a OwnNet"):
         interop.to_pipeline(new_run(OwnNet()).model)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"num_inference_steps": 0}, ValueError, "num_inference_steps: .*1…1000, got 0"),
+        ({"num_inference_steps": 1001}, ValueError, "num_inference_steps: .*1…1000, got 1001"),
+        ({"batch_size": 0}, ValueError, "batch_size: .*≥ 1, got 0"),
+        ({"eta": float("nan")}, ValueError, "eta: .*nan"),
+        ({"eta": 2.0}, ValueError, r"eta: .*\[0, 1\]"),
+        ({"guidance_scale": float("inf")}, ValueError, "guidance_scale: .*finite"),
+        ({"context": ["hero"]}, TypeError, r"context: .*model\.context"),
+        ({"noise": torch.zeros(1, 3, 16, 16, dtype=torch.long)}, TypeError, "noise: .*floats"),
+    ],
+)
+def test_what_the_pipeline_can_t_compute_with_is_refused(model, options, error, words):
+    with pytest.raises(error, match=f"^{words}"):
+        inspect.unwrap(interop.CoursePipeline.__call__)(interop.to_pipeline(model), **options)
+
+
+@pytest.mark.parametrize("factor", [1e10, float("nan")])
+def test_pictures_of_no_finite_numbers_are_not_returned(factor):
+    pipeline = interop.to_pipeline(load_model("mnist"))
+    pipeline.set_progress_bar_config(disable=True)
+    for parameter in pipeline.unet.parameters():
+        parameter.data *= factor
+    with pytest.raises(FloatingPointError, match="finite"):
+        pipeline(num_inference_steps=2)
 
 
 def test_guidance_without_a_context_is_refused(model):

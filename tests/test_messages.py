@@ -18,7 +18,9 @@ from ddpm_teach.hardware import precision
 from ddpm_teach.model import Model
 from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet
 from ddpm_teach.show import pictures
+from ddpm_teach.show.films.playground import playground
 from ddpm_teach.storage import read_tensors, write_tensors
+from tests.small_runs import assert_same, new_run, snapshot
 
 S = m.from_betas(torch.linspace(0.05, 0.6, 20))
 X, T3 = torch.zeros(3, 1, 16, 16), torch.tensor([1, 2, 3])
@@ -67,6 +69,17 @@ def sampler(**bad) -> Callable[[], object]:
     return lambda: m.sample(model(), 2, **bad)
 
 
+def accuracy(x: torch.Tensor = X[:2], labels: torch.Tensor = T3[:2]) -> Callable[[], object]:
+    return lambda: m.class_accuracy(nobody, x, labels)
+
+
+def own_net(shape: object) -> torch.nn.Module:
+    made = torch.nn.Identity()
+    made.image_shape = shape
+    return made
+
+
+BROKEN = torch.full((3, 5), math.nan)
 GUIDED = m.guided(nobody, torch.zeros(3, 5), 2.0)
 DDIM = m.ddim_step(m.from_eps(nobody, S), S)
 DDPM = m.ddpm_step(m.from_eps(nobody, S), S)
@@ -82,7 +95,7 @@ CASES = {
     "split": (lambda: m.load("sprites", "val"), ValueError, ["split: ", "'val'", "train", "test"]),
     "weights": (lambda: m.load_model("faces"), ValueError, ["weights: ", "'faces'", "sprites"]),
     "class": (lambda: model().context("hero", "elf"), ValueError, ["class: ", "'elf'", "hero, monster"]),
-    "net": (lambda: nets.from_config({"name": "VGG", "config": {}}), ValueError, ["name: ", "'VGG'", "ContextUNet"]),
+    "net": (lambda: nets.from_config({"name": "VGG", "config": {}}), ValueError, ["net: ", "'VGG'", "ContextUNet"]),
     "variance": (
         lambda: m.ddpm_step(nobody, S, "small"),
         ValueError,
@@ -113,7 +126,7 @@ CASES = {
     "context labels": (lambda: net()(X, T3, torch.tensor([0, 1, 2])), ValueError, ["c: ", "(3,)", "one_hot"]),
     "context list": (lambda: net()(X, T3, [0, 1, 2]), (ValueError, TypeError), ["c: "]),
     "picture bytes": (lambda: net()(X.to(torch.uint8), T3), (ValueError, TypeError), ["x: ", "uint8"]),
-    "net size": (lambda: ContextUNet(size=18), ValueError, ["size: ", "18", "16, 20, 24, 28 or 32", "pad"]),
+    "net size": (lambda: ContextUNet(size=18), ValueError, ["size: ", "18", "16, 20, 24, 28 or 32", "scale or pad"]),
     "net features": (lambda: ContextUNet(features=10), ValueError, ["features: ", "10", "multiple of 8"]),
     # times elsewhere
     "int t": (lambda: m.add_noise(S, X, 21, X), ValueError, ["t: ", "0…20", "got 21"]),
@@ -415,6 +428,163 @@ CASES = {
     ),
     "too many steps": (lambda: m.linear(100_000), ValueError, ["betas: ", "100000", "fewer steps"]),
     "table in place": (lambda: in_place(m.linear()).at(1), ValueError, ["alpha_bar: ", "in place", "new Schedule"]),
+    "net channels": (lambda: ContextUNet(channels=0), ValueError, ["channels: ", "≥ 1", "got 0"]),
+    "net context": (lambda: ContextUNet(1, 8, 0), ValueError, ["context_dim: ", "≥ 1", "got 0"]),
+    "net context negative": (lambda: AttentionUNet(context_dim=-1), ValueError, ["context_dim: ", "≥ 1", "got -1"]),
+    "net context float": (lambda: AttentionUNet(context_dim=2.0), TypeError, ["context_dim: ", "2.0", "int("]),
+    "net T": (lambda: LayerNormUNet(T=0), ValueError, ["T: ", "≥ 1", "got 0"]),
+    "net heads": (lambda: AttentionUNet(heads=0), ValueError, ["heads: ", "≥ 1", "got 0"]),
+    "net groups": (lambda: AttentionUNet(groups=0), ValueError, ["groups: ", "≥ 1", "got 0"]),
+    "net dropout": (lambda: AttentionUNet(dropout=2.0), ValueError, ["dropout: ", "2.0"]),
+    "net widths number": (lambda: AttentionUNet(widths=64), TypeError, ["widths: ", "64", "widths=("]),
+    "net attention": (lambda: AttentionUNet(attention_at=16), TypeError, ["attention_at: ", "16", "attention_at=("]),
+    "net image_shape": (
+        lambda: LayerNormUNet((28, 28)),
+        TypeError,
+        ["image_shape: ", "(28, 28)", "(channels, height, width)"],
+    ),
+    "net norm": (lambda: ContextUNet(norm=["group"]), ValueError, ["norm: ", "batch, group", "['group']"]),
+    "classifier size": (lambda: nets.Classifier(size=4), ValueError, ["size: ", "≥ 8", "got 4"]),
+    "classifier classes": (lambda: nets.Classifier(classes=0), ValueError, ["classes: ", "≥ 1", "got 0"]),
+    "sinusoids odd": (lambda: m.sinusoids(10, 5), ValueError, ["dim: ", "even", "5"]),
+    "net description": (
+        lambda: m.RunOptions(net={"name": "ContextUNet", "config": {"bogus": 1}}),
+        ValueError,
+        ["net: ", "channels, features", "'bogus'", "leave it out"],
+    ),
+    "own net without a shape": (lambda: Model(own_net(None), S), TypeError, ["net: ", "None", "net.image_shape = ("]),
+    "own net with half a shape": (lambda: Model(own_net((1, None)), S), TypeError, ["net: ", "net.image_shape = ("]),
+    # classes and contexts
+    "classes as a word": (
+        lambda: Model(net(context_dim=2), S, classes="ab"),
+        TypeError,
+        ["classes: ", "'ab'", '("cat"'],
+    ),
+    "classes of a run": (lambda: m.TrainState.create(net(), S, classes="abcde"), TypeError, ["classes: ", "'abcde'"]),
+    "classes twice": (
+        lambda: Model(net(context_dim=2), S, classes=("a", "a")),
+        ValueError,
+        ["classes: ", "'a' twice", "own name"],
+    ),
+    "classes twice in pictures": (
+        lambda: ImageSet(images().images, images().labels, ("a", "b", "a")),
+        ValueError,
+        ["classes: ", "'a' twice", "own name"],
+    ),
+    "classes twice in a run": (
+        lambda: m.TrainState.create(net(), S, classes=list("abcda")),
+        ValueError,
+        ["classes: ", "'a' twice"],
+    ),
+    "classes number": (
+        lambda: Model(net(context_dim=2), S, classes=("a", "b", "c")),
+        ValueError,
+        ["classes: ", "width 2", "3 classes", "name 2"],
+    ),
+    "classes number of a run": (
+        lambda: m.TrainState.create(net(), S, classes=["a", "b"]),
+        ValueError,
+        ["classes: "],
+    ),
+    "contexts array": (
+        sampler(steps=2, contexts=torch.zeros(1, 5).numpy()),
+        TypeError,
+        ["contexts: ", "ndarray", "(1, 5)", "torch.as_tensor"],
+    ),
+    "contexts nan": (
+        sampler(steps=2, contexts=BROKEN[:1, :5]),
+        ValueError,
+        ["contexts: ", "finite", "NaN", "find out"],
+    ),
+    "guided by an array": (
+        lambda: m.guided(nobody, torch.zeros(99, 5).numpy(), 2.0),
+        TypeError,
+        ["context: ", "ndarray", "(99, 5)", "torch.tensor"],
+    ),
+    "guided by nan": (lambda: m.guided(nobody, BROKEN, 2.0), ValueError, ["context: ", "finite", "NaN", "find out"]),
+    "known nan": (
+        lambda: m.inpainting(nobody, S, X * math.nan, X == 0),
+        ValueError,
+        ["known: ", "finite", "NaN", "find out"],
+    ),
+    "gamma nan": (lambda: m.snr_weight(S, T3, "eps", math.nan), ValueError, ["gamma: ", "nan"]),
+    "gamma negative": (lambda: m.snr_weight(S, T3, "eps", -1), ValueError, ["gamma: ", "-1"]),
+    "gamma zero": (lambda: m.snr_weight(S, T3, "eps", 0), ValueError, ["gamma: ", "positive", "0"]),
+    # unknown words and devices
+    "sampler kind list": (lambda: m.Sampler(kind=["ddim"]), ValueError, ["kind: ", "ddim, ddpm, heun", "['ddim']"]),
+    "sampler spacing none": (lambda: m.Sampler(spacing=None), ValueError, ["spacing: ", "trailing", "None"]),
+    "sampler precision": (lambda: m.Sampler(precision="fp8"), ValueError, ["precision: ", "bfloat16", "'fp8'"]),
+    "target list": (lambda: Model(net(), S, ["eps"]), ValueError, ["target: ", "eps, x0, v, flow", "['eps']"]),
+    "sample keyword": (
+        lambda: m.sample(model(), 2, guidance=3),
+        TypeError,
+        ["guidance: ", "steps", "guidance_scale", "precision"],
+    ),
+    "device of a model": (lambda: m.load_model("sprites", "foo"), ValueError, ["device: ", "'foo'", "'cpu'"]),
+    "device elsewhere": (lambda: model().to("cuda:99"), ValueError, ["device: ", "'cuda:99'", "use '"]),
+    "device of a run": (lambda: run().to("foo"), ValueError, ["device: ", "'foo'", "use '"]),
+    "device of a checkpoint": (lambda: m.load_checkpoint("never", device="foo"), ValueError, ["device: ", "'foo'"]),
+    "device of pictures": (lambda: images().to("foo"), ValueError, ["device: ", "'foo'", "use '"]),
+    "budget": (lambda: m.preset("mnist", "x"), ValueError, ["budget: ", "'x'", "cpu-hour"]),
+    # schedules, runs and pictures that aren't
+    "schedule of a model": (lambda: Model(net(), None), TypeError, ["schedule: ", "None", "linear("]),
+    "schedule of a run": (
+        lambda: m.TrainState.create(net(), "linear"),
+        TypeError,
+        ["schedule: ", "'linear'", "linear("],
+    ),
+    "schedule of a reader": (lambda: m.from_v(nobody, 1000), TypeError, ["schedule: ", "1000", "linear("]),
+    "schedule of one's own": (
+        lambda: m.TrainState.create(net(), S).options.noise_schedule(),
+        ValueError,
+        ["schedule: ", "own", "state.schedule"],
+    ),
+    "train none": (lambda: m.train(run(), None), TypeError, ["images: ", "None", "ImageSet(images, labels"]),
+    "train a tensor": (lambda: m.train(run(), images().images), TypeError, ["images: ", "(4, 1, 16, 16)", "ImageSet("]),
+    "train a model": (lambda: m.train(model(), images()), TypeError, ["state: ", "Model", "TrainState.create"]),
+    "save a model as a run": (lambda: m.save_checkpoint("never", model()), TypeError, ["state: ", "TrainState.create"]),
+    "validation on a tensor": (lambda: m.validation_loss(model(), X), TypeError, ["images: ", "ImageSet("]),
+    "validation on other classes": (
+        lambda: m.validation_loss(model(), images()),
+        ValueError,
+        ["images: ", "'hero'", "'class 0'", "load"],
+    ),
+    "validation seed": (lambda: m.validation_loss(model(), images(), seed=-1), ValueError, ["seed: ", "got -1"]),
+    "validation seed large": (lambda: m.validation_loss(model(), images(), seed=2**70), ValueError, ["seed: "]),
+    "step seed": (lambda: m.step_generator(-1, 0), ValueError, ["seed: ", "got -1"]),
+    "sampler by name": (lambda: m.evaluate(model(), "ddim"), TypeError, ["sampler: ", "'ddim'", "Sampler(steps="]),
+    "columns none": (
+        lambda: ImageSet(images().images, images().labels, (), None),
+        TypeError,
+        ["attributes: ", "None", "{}"],
+    ),
+    "columns number": (
+        lambda: ImageSet(images().images, images().labels, (), {"x": 3}),
+        ValueError,
+        ["attributes: ", "'x'", "4 pictures"],
+    ),
+    "subset beyond": (lambda: images().subset([0, 4]), ValueError, ["index: ", "0…3", "0 to 4"]),
+    "subset floats": (lambda: images().subset([0.0, 1.0]), TypeError, ["index: ", "float32", "torch.tensor(["]),
+    "subset one": (lambda: images().subset(0), TypeError, ["index: ", "()", "torch.tensor(["]),
+    "subset mask": (lambda: images().subset([True, False]), ValueError, ["index: ", "mask of 4", "got 2"]),
+    # metrics
+    "accuracy of one label": (accuracy(labels=torch.tensor([1])), ValueError, ["labels: ", "(2,)", "(1,)"]),
+    "accuracy of columns": (accuracy(labels=torch.tensor([[1], [1]])), ValueError, ["labels: ", "(2,)", "(2, 1)"]),
+    "accuracy of floats": (accuracy(labels=torch.ones(2)), TypeError, ["labels: ", "float32", "labels.long()"]),
+    "accuracy of nothing": (accuracy(x=X[:0], labels=T3[:0]), ValueError, ["x: ", "at least one"]),
+    "accuracy of bytes": (accuracy(x=images(n=2).images), TypeError, ["x: ", "uint8", "127.5"]),
+    "diversity of bytes": (lambda: m.diversity(images().images, T3), TypeError, ["values: ", "uint8", "pictures"]),
+    "diversity lengths": (lambda: m.diversity(X, torch.zeros(4).long()), ValueError, ["labels: ", "(3,)", "(4,)"]),
+    "nearest of bytes": (lambda: m.nearest(images().images, X), TypeError, ["x: ", "uint8", "pictures"]),
+    "nearest of nothing": (lambda: m.nearest(X[:0], X), ValueError, ["x: ", "at least one", "(0, 1, 16, 16)"]),
+    "nearest among bytes": (lambda: m.nearest(X, images().images), TypeError, ["among: ", "uint8"]),
+    "frechet widths": (
+        lambda: m.frechet_distance(m.Moments.of(torch.rand(4, 3)), m.Moments.of(torch.rand(4, 2))),
+        ValueError,
+        ["b: ", "3", "got 2"],
+    ),
+    "frechet of features": (lambda: m.frechet_distance(torch.rand(4, 3), X), TypeError, ["a: ", "Moments.of"]),
+    "moments of nan": (lambda: m.Moments.of(BROKEN), ValueError, ["features: ", "finite"]),
     # the rest
     "pad": (lambda: m.load("sprites", "test", size=8), ValueError, ["size: ", "16", "padded", "got 8"]),
     "film": (lambda: pictures.save_film([], "never.gif"), ValueError, ["frames: ", "at least one"]),
@@ -436,6 +606,45 @@ def test_a_mistake_is_told_in_one_sentence_before_any_computation(case):
     assert "\n" not in message and len(message) < 300
 
 
+# What takes a Net or a Model, given the other, or something else: one sentence for each.
+OF_A_NET = {
+    "reader": lambda net: m.from_eps(net, S),
+    "guided": lambda net: m.guided(net, torch.zeros(1, 5), 2.0),
+    "run": lambda net: m.TrainState.create(net, S),
+    "model": lambda net: Model(net, S),
+    "summary": m.summary,
+}
+OF_A_MODEL = {
+    "sample": lambda model: m.sample(model, 1),
+    "first edition's sample": lambda model: m.sample(model, S, (1, 1, 16, 16)),
+    "frames": lambda model: m.Sampler().frames(model, 1),
+    "evaluate": lambda model: m.evaluate(model, m.Sampler()),
+    "validation": lambda model: m.validation_loss(model, images()),
+    "weights": lambda model: m.save_weights("never", model),
+    "playground": playground,
+}
+
+
+@pytest.mark.parametrize("call", OF_A_NET.values(), ids=OF_A_NET)
+@pytest.mark.parametrize(("given", "came"), [(model, "Model"), (run, "TrainState"), (lambda: None, "None")])
+def test_what_takes_a_network_says_where_a_model_has_it(call, given, came):
+    with pytest.raises(TypeError, match=rf"^net: expected a network.* got .*{came}.*; use model\.net") as error:
+        call(given())
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("call", OF_A_MODEL.values(), ids=OF_A_MODEL)
+@pytest.mark.parametrize(
+    ("given", "came"), [(net, "ContextUNet"), (run, "TrainState"), (lambda: "sprites", "'sprites'")]
+)
+def test_what_takes_a_model_says_how_to_make_one(call, given, came):
+    with pytest.raises(
+        TypeError, match=rf"^model: expected a Model, got .*{came}.*; use .*Model\(net, schedule\)"
+    ) as error:
+        call(given())
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
 def test_a_damaged_file_is_told_with_its_path_and_a_way_out(tmp_path):
     path = tmp_path / "file"
     write_tensors(path, "weights", {"a": torch.zeros(3)}, {})
@@ -444,6 +653,68 @@ def test_a_damaged_file_is_told_with_its_path_and_a_way_out(tmp_path):
         read_tensors(path, "weights")
     message = str(error.value)
     assert message.startswith(f"{path}: ") and "damaged or cut off" in message and "restore it" in message
+
+
+def forged(path, changes: dict, without: str = "") -> None:
+    """The file, whole and with a right checksum, but with other contents: another edition's, or another program's."""
+    kind = "checkpoint" if path.suffix == ".pt" else "weights"
+    tensors, meta = read_tensors(path, kind)
+    meta = {name: value for name, value in (meta | changes).items() if value != "gone"}
+    tensors = {name: tensor for name, tensor in tensors.items() if not (without and name.endswith(without))}
+    write_tensors(path, kind, tensors, meta)
+
+
+NET = {"name": "ContextUNet", "config": dict(channels=1, features=8, context_dim=2, size=16, T=20)}
+FORGED = {
+    "no net": ({"net": "gone"}, ""),
+    "no classes": ({"classes": "gone"}, ""),
+    "classes of numbers": ({"classes": [1, 2]}, ""),
+    "net of another kind": ({"net": "ContextUNet"}, ""),
+    "unknown network": ({"net": {"name": "VGG", "config": {}}}, ""),
+    "unknown option": ({"net": NET | {"config": NET["config"] | {"bogus": 1}}}, ""),
+    "another width": ({"net": NET | {"config": NET["config"] | {"features": 16}}}, ""),
+    "options of no number": ({"net": NET | {"config": NET["config"] | {"features": None}}}, ""),
+    "another T": ({"net": NET | {"config": NET["config"] | {"T": 30}}}, ""),
+    "a weight is missing": ({}, "head.0.weight"),
+}
+OF_WEIGHTS = {
+    "no schedule": ({"alpha_bar": [1.0]}, ""),
+    "a schedule of words": ({"alpha_bar": "linear"}, ""),
+    "unknown target": ({"target": "score"}, ""),
+}
+OF_RUNS = {
+    "no state": ({"state": "gone"}, ""),
+    "no options": ({"options": "gone"}, ""),
+    "a wrong option": ({"options": {"steps": 0}}, ""),
+    "a step of words": ({"step": "third"}, ""),
+    "a weight's average is missing": ({}, "ema.module.head.0.weight"),
+    "no table": ({}, "schedule.alpha_bar"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED | OF_WEIGHTS)
+def test_weights_that_this_edition_cannot_read_are_told_with_their_path(tmp_path, name):
+    path = tmp_path / "some.safetensors"
+    m.save_weights(path, new_run().model)
+    forged(path, *(FORGED | OF_WEIGHTS)[name])
+    with pytest.raises(ValueError, match=f"^{path}: .*version of ddpm-teach") as error:
+        m.load_model(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("with_state", [False, True])
+@pytest.mark.parametrize("name", FORGED | OF_RUNS)
+def test_a_checkpoint_that_this_edition_cannot_read_is_told_with_its_path_and_changes_nothing(
+    tmp_path, name, with_state
+):
+    path, state = tmp_path / "run.pt", new_run() if with_state else None
+    m.save_checkpoint(path, new_run())
+    forged(path, *(FORGED | OF_RUNS)[name])
+    before = snapshot(state) if with_state else {}
+    with pytest.raises(ValueError, match=f"^{path}: ") as error:
+        m.load_checkpoint(path, state)
+    assert "\n" not in str(error.value)
+    assert_same(snapshot(state) if with_state else {}, before)
 
 
 def test_the_warning_about_a_short_schedule_points_at_the_line_that_asked_for_it():

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ddpm_teach import Frame, linear
-from ddpm_teach.show import save_film, save_png, schedule_curves, show, tile, to_image, to_uint8
+from ddpm_teach.show import save_film, save_png, schedule_curves, scrub, show, tile, to_image, to_uint8
 
 
 def test_every_byte_survives_the_way_there_and_back():
@@ -26,6 +26,12 @@ def test_values_outside_are_clamped_and_never_stretched():
     assert to_uint8(x).flatten().tolist() == [0, 0, 191, 255, 255, 255, 0, 128]
     flat = torch.full((1, 1, 4, 4), 0.2)
     assert np.unique(to_uint8(flat)).tolist() == [153]  # 1.2 · 127.5
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool, torch.complex64])
+def test_what_is_not_in_floats_is_refused_and_not_shown_white(dtype):
+    with pytest.raises(TypeError, match=r"^x: expected floats in \[-1, 1\], got torch\..* x / 127\.5 - 1"):
+        unchecked(to_uint8)(torch.ones(1, 1, 1, 1, dtype=dtype))
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 7), (2, 3, 5, 7), (4, 2, 1, 5, 7)])
@@ -107,8 +113,13 @@ def unchecked(f):
         (X[..., :0], ValueError, ["(2, 3, 4, 0)"]),
         (X[:, :2], ValueError, ["1 or 3 channels", "(2, 2, 4, 4)"]),
         (torch.zeros(2, 4, 4, 4), ValueError, ["1 or 3 channels", "[:, :3]"]),
+        (torch.zeros(2, 4, 5, 3), ValueError, ["1 or 3 channels", ".permute(0, 3, 1, 2)"]),
+        (torch.zeros(4, 5, 1), ValueError, ["(4, 5, 1)", ".permute(2, 0, 1)[None] makes a batch"]),
     ],
-    ids=["bytes", "whole numbers", "one picture", "no picture", "no width", "two channels", "latents"],
+    ids=[
+        *("bytes", "whole numbers", "one picture", "no picture", "no width", "two channels", "latents"),
+        *("channels last", "one picture, channels last"),
+    ],
 )
 def test_what_is_no_batch_of_pictures_is_refused_and_leaves_no_file(tmp_path, write, x, error, words):
     path = tmp_path / "file.gif"
@@ -133,8 +144,15 @@ def test_what_is_no_batch_of_pictures_is_refused_and_leaves_no_file(tmp_path, wr
         (lambda path: show(X, "words", scale=0), ["scale: ", "≥ 1"]),
         (lambda path: save_film([], path), ["frames: ", "at least one"]),
         (lambda path: save_film([X, X[:1]], path), ["frames: ", "one shape", "(1, 3, 4, 4)"]),
-        (lambda path: save_film([X], path, milliseconds=0), ["milliseconds: ", "≥ 1"]),
+        (lambda path: save_film([X], path, milliseconds=0), ["milliseconds: ", "1…"]),
+        (lambda path: save_film([X], path, milliseconds=700_000), ["milliseconds: ", "1…655350", "700000"]),
+        (lambda path: save_film([X], path.with_suffix(".webp"), hold=2**24), ["hold: ", "1…16777215"]),
+        (lambda path: save_film([X], path, columns=1, scale=7000), ["frames: ", "65535 pixels a side", "scale"]),
+        (lambda path: save_film([X], path.with_suffix(".webp"), scale=2000), ["frames: ", "16383 pixels a side"]),
         (lambda path: save_film([X], path.with_suffix(".mp4")), ["path: ", ".gif or .webp"]),
+        (lambda path: save_png(X, path.with_suffix(".jpg")), ["path: ", ".png", "film.jpg"]),
+        (lambda path: save_png(X, path.with_suffix("")), ["path: ", ".png", "film'"]),
+        (lambda path: scrub([Frame(1, X), Frame(0, X)], linear()).save(path), ["path: ", ".html", "film.gif"]),
     ],
 )
 def test_numbers_without_a_meaning_are_refused_and_leave_no_file(tmp_path, call, words):

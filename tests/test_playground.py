@@ -97,7 +97,7 @@ def test_a_short_schedule_has_as_many_steps():
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"model": "sprites"}, TypeError, "model: expected a Model, got a str; use load_model"),
+        ({"model": "sprites"}, TypeError, "model: expected a Model, got 'sprites'; use load_model"),
         ({"n": 0}, ValueError, "n: .* ≥ 1"),
         ({"steps": 101}, ValueError, "steps: .*1…100"),
     ],

@@ -101,11 +101,16 @@ def test_a_damaged_checkpoint_never_takes_the_good_ones_place(tmp_path, monkeypa
     assert go(tmp_path, resume=True).step == 6
 
 
-def test_damaged_notes_beside_the_checkpoints_cost_nothing(tmp_path):
+@pytest.mark.parametrize(
+    "damage",
+    [b"{\n2,0.5", b"\xff\xfe\n2", "²,0.5,0.1".encode(), b"9" * 5000 + b",0.5,0.1", b"[" * 100_000],
+    ids=["torn", "no text", "no digit", "long", "deep"],
+)
+def test_damaged_notes_beside_the_checkpoints_cost_nothing(tmp_path, damage):
     """The checkpoint says all; the notes are for people."""
     go(tmp_path, steps=2)
     for name in ("best.json", "run.json", "losses.csv"):
-        (tmp_path / name).write_text("{\n2,0.5")
+        (tmp_path / name).write_bytes(damage)
     assert go(tmp_path, resume=True, steps=4).step == 4
     assert json.loads((tmp_path / "best.json").read_text())["step"] == 4
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == 4
@@ -159,7 +164,8 @@ def test_other_pictures_than_the_runs_own_are_refused(tmp_path, monkeypatch):
 # --- the disk -------------------------------------------------------------------------------------------------------
 
 
-COSTLY = {"last.pt": "no checkpoint was there", "previous.pt": "holds step 2", "run.json": "no checkpoint was there"}
+NOTHING = "no checkpoint was there before; make room, then begin again"
+COSTLY = {"last.pt": NOTHING, "previous.pt": "holds step 2; make room, then --resume", "run.json": NOTHING}
 
 
 @pytest.mark.parametrize("spoiled", ["losses.csv", "best.pt", "best.json", "samples-", *COSTLY])
@@ -175,7 +181,7 @@ def test_only_a_checkpoint_that_can_t_be_written_ends_a_run(tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(storage.os, "replace", full)
         if spoiled in COSTLY:
-            with pytest.raises(OSError, match=rf"{spoiled}: can't be written .* make room, then --resume") as error:
+            with pytest.raises(OSError, match=rf"{spoiled}: can't be written ") as error:
                 go(tmp_path)
             assert COSTLY[spoiled] in str(error.value)
         else:
@@ -184,6 +190,27 @@ def test_only_a_checkpoint_that_can_t_be_written_ends_a_run(tmp_path, monkeypatc
             assert spoiled in said.out + said.err and "the run goes on" in said.out + said.err
     assert not list(tmp_path.glob(".*.part"))
     assert go(tmp_path, resume=True).step == 6
+
+
+@pytest.mark.parametrize("name", runs.FILES)
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_where_the_run_writes_a_file_is_told_before_any_work(tmp_path, monkeypatch, name, resume):
+    monkeypatch.setattr(runs, "load_data", None)
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=f"^--out: .*{name} is a folder .*move it, or choose another place"):
+        go(tmp_path, resume=resume)
+
+
+def test_every_file_of_a_run_is_looked_for(tmp_path):
+    go(tmp_path)
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith("samples-")} <= set(runs.FILES)
+
+
+def test_a_page_that_a_folder_is_in_the_way_of_costs_no_step(tmp_path, capsys):
+    (tmp_path / "samples-000002.png").mkdir()
+    assert go(tmp_path).step == 6
+    said = capsys.readouterr()
+    assert "samples-000002.png: is a folder" in said.out + said.err and "the run goes on" in said.out + said.err
 
 
 def test_a_real_limit_on_the_size_of_files_ends_in_the_same_sentence(tmp_path):
@@ -243,6 +270,25 @@ def test_kill_9_in_the_middle_of_saving_loses_nothing_that_was_saved(tmp_path):
     assert dt.load_checkpoint(folder / "last.pt").step == 2 and len(list(folder.glob(".*.part"))) == 1
     assert_same(snapshot(go(folder, resume=True)), snapshot(go(tmp_path / "whole")))
     assert not list(folder.glob(".*.part"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes", "expected"),
+    [(12_000, {}, 600), (400, {}, 100), (12_000, {"save_every": 5000}, 5000), (12_000, {"minutes": 9}, 100)],
+)
+def test_pages_of_a_folder_come_early_unless_it_is_said_when(tmp_path, monkeypatch, steps, changes, expected):
+    """Nobody knows yet whether the pictures work. With a time limit the steps are what it holds, here 539."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
+    net = {"name": "ContextUNet", "config": NET["config"] | {"context_dim": 1}}
+    plan = replace(TINY, data=str(tmp_path), net=net, size=16, steps=steps, save_every=1000)
+    monkeypatch.setattr(runs, "seconds_per_step", lambda *args: 1.0)
+    monkeypatch.setattr(runs, "train", lambda *args: 1 / 0)
+    made = []
+    create = runs.TrainState.create
+    monkeypatch.setattr(runs.TrainState, "create", lambda *args: made.append(args[2]) or create(*args))
+    with pytest.raises(ZeroDivisionError):
+        go(tmp_path / "run", options=plan, **changes)
+    assert made[0].save_every == expected
 
 
 def test_held_out_pictures_are_not_trained_on(tmp_path):

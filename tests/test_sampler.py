@@ -154,6 +154,18 @@ def test_pictures_that_are_not_finite_are_told_and_not_shown(toy, kind, number):
         sample(model, 2, steps=3, kind=kind, seed=0, precision="float32")
 
 
+@pytest.mark.parametrize("scale", [1e308, -1e308])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_guidance_that_is_too_strong_is_not_blamed_on_the_network(scale, steps):
+    model = Model(ContextUNet(1, 8, 3), linear(), classes=("a", "b", "c"))
+    options = dict(steps=steps, guidance_scale=scale, seed=0, precision="float32")
+    with pytest.raises(FloatingPointError, match=rf"^guidance_scale: {scale} .*nearer to 1".replace("+", r"\+")):
+        sample(model, 2, model.context("b"), **options)
+    model.net.head[-1].bias.data.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match="^model: .*training stable"):
+        sample(model, 2, model.context("b"), **options)
+
+
 def test_a_sampler_is_frozen_and_made_anew_by_replace():
     sampler = Sampler(steps=20)
     with pytest.raises(AttributeError):

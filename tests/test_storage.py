@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import pickle
 import random
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddpm_teach import storage
+from ddpm_teach import show, storage
 from ddpm_teach.diffusion.schedule import linear
+from ddpm_teach.diffusion.types import Frame
 from ddpm_teach.model import Model, load_model, load_weights, save_weights
 from ddpm_teach.nets import ContextUNet
 from ddpm_teach.storage import read_tensors, write_bytes, write_tensors
@@ -59,7 +62,6 @@ def test_the_file_is_an_ordinary_safetensors_file(tmp_path, tensors):
 
 def test_the_checksum_in_the_file_is_what_the_documentation_says(tmp_path, tensors):
     """sha256 over the file with the 64 digits set to zero, computed here from the description alone."""
-    import hashlib
     import json
 
     write_tensors(tmp_path / "file", "weights", tensors, META)
@@ -236,6 +238,77 @@ def test_a_network_whose_values_half_precision_cannot_hold_is_refused(tmp_path):
     with pytest.raises(ValueError, match="^net: .*half precision"):
         save_weights(tmp_path / "w", Model(net, linear()))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["write_bytes", "write_tensors", "weights", "checkpoint", "png", "film", "page"])
+def test_a_folder_in_the_place_of_a_file_is_told_with_its_own_name(tmp_path, name):
+    """And not with the name of the temporary file."""
+    run, x = new_run(), torch.zeros(1, 1, 4, 4)
+    write, ending = {
+        "write_bytes": (lambda path: write_bytes(path, b"0"), ""),
+        "write_tensors": (lambda path: write_tensors(path, "weights", {}, {}), ""),
+        "weights": (lambda path: save_weights(path, run.model), ""),
+        "checkpoint": (lambda path: save_checkpoint(path, run), ""),
+        "png": (lambda path: show.save_png(x, path), ".png"),
+        "film": (lambda path: show.save_film([x], path), ".gif"),
+        "page": (lambda path: show.scrub([Frame(1, x), Frame(0, x)], linear()).save(path), ".html"),
+    }[name]
+    path = tmp_path / f"there{ending}"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder; add a file name") as error:
+        write(path)
+    assert str(error.value).startswith(str(path)) and not list(path.iterdir()) and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace", "chmod", "fdopen"])
+def test_what_the_system_refuses_is_told_with_the_name_of_the_file(tmp_path, monkeypatch, broken):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device", *args[:1] if broken == "replace" else ())
+
+    monkeypatch.setattr(storage.os, broken, full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write_bytes(tmp_path / "file", b"new")
+    assert error.value.filename == str(tmp_path / "file") and error.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "ü" * 125])
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, name):
+    write_bytes(tmp_path / name, b"new")
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("shipped", [True, False])
+def test_a_damaged_file_is_restored_from_where_it_came(tmp_path, monkeypatch, shipped):
+    monkeypatch.setattr(storage, "_ROOTS", (tmp_path,))
+    path = tmp_path / ("data" if shipped else "runs") / "last.pt"
+    write_tensors(path, "weights", {}, {})
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="damaged or cut off") as error:
+        read_tensors(path, "weights")
+    assert ("git checkout" in str(error.value)) == shipped and ("from a copy" in str(error.value)) != shipped
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"no JSON",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b'{"__metadata__":{}}',
+        b'{"__metadata__":{"format":"ddpm-teach weights"}}',
+        b'{"__metadata__":{"format":"ddpm-teach weights","meta":"{"}}',
+        b'{"__metadata__":{"format":"ddpm-teach weights","meta":"{}"},"a":{"dtype":"F32","shape":[9]}}',
+    ],
+)
+def test_a_file_of_others_with_a_right_checksum_is_refused_too(tmp_path, header):
+    """`header` with our checksum behind it, or in it: the file isn't damaged, and isn't ours."""
+    data = header + b' "sha256":"' + b"0" * 64 + b'"'
+    if header.startswith(b'{"__metadata__":{"'):
+        data = header.replace(b'{"format"', b'{"sha256":"' + b"0" * 64 + b'","format"')
+    data = len(data).to_bytes(8, "little") + data
+    digits = hashlib.sha256(data).hexdigest().encode()
+    assert_refused(tmp_path / "bad", data.replace(b"0" * 64, digits))
 
 
 def test_a_link_stays_a_link_and_a_file_keeps_its_mode(tmp_path):

@@ -304,6 +304,19 @@ def test_a_refused_call_changes_nothing(toy_images, untouched, name):
     assert_same_run(state, plain)
 
 
+def test_a_run_that_went_on_with_other_pictures_is_not_mixed_with_these(toy_images):
+    """Each of two streams was right at its call; the first step of one makes the other's wrong, before it does any."""
+    state = new_run()
+    one, other = dt.train(state, toy_images), dt.train(state, toy_images.subset(torch.arange(5)))
+    next(one)
+    before = snapshot(state)
+    with pytest.raises(ValueError, match="^images: .*other pictures"):
+        next(other)
+    assert_same(snapshot(state), before)
+    next(one)
+    assert state.step == 2
+
+
 def test_a_call_without_a_step_binds_the_run_to_nothing(toy_images):
     """Only a step is a beginning: until then other pictures are as good."""
     state = new_run()
@@ -345,6 +358,27 @@ def test_a_validation_of_nothing_is_refused(toy_images, options, name):
         dt.validation_loss(new_run().model, toy_images, **options)
     with pytest.raises(ValueError, match="^images: "):
         dt.validation_loss(new_run().model, toy_images.subset(torch.arange(0)))
+
+
+@pytest.mark.parametrize(
+    ("size", "classes"), [(8, ("left", "right")), (16, ("right", "left")), (16, ("left",)), (16, ("left", "up"))]
+)
+def test_a_validation_on_pictures_of_another_kind_is_refused(toy_images, size, classes):
+    """The same classes in another order are other contexts: the figure would be a wrong one, and finite."""
+    labels = toy_images.labels.clamp(max=len(classes) - 1)
+    images = ImageSet(toy_images.images[..., :size, :size], labels, classes)
+    with pytest.raises(ValueError, match="^images: .* got .*; load|^images: .*build"):
+        dt.validation_loss(new_run().model, images)
+
+
+@pytest.mark.parametrize("part", ["net", "ema"])
+def test_no_half_of_a_run_that_is_not_finite_is_written(toy_images, tmp_path, part):
+    """Averages of NaN under sound weights draw NaN, and weights of NaN under sound averages go on with it."""
+    state = new_run()
+    next(getattr(state, part).parameters()).data[0] = float("inf")
+    with pytest.raises(ValueError, match=r"^state: .*step 0 aren't finite"):
+        dt.save_checkpoint(tmp_path / "run", state)
+    assert os.listdir(tmp_path) == []
 
 
 def test_weights_that_are_not_finite_are_never_written_and_never_drawn_from(toy_images, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dis
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,11 @@ EXAMPLES = """examples:
 
 # The package's names for what the command line calls otherwise.
 ALIASES = {"kind": "sampler", "guidance_scale": "guidance", "class": "context", "contexts": "context", "path": "images"}
+
+
+# What helps where the system refuses a file.
+REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room there, or choose another place")
+REMEDIES |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "allow it, or choose another place")
 
 
 class UsageError(ValueError):
@@ -56,6 +62,9 @@ class Version(argparse.Action):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; its exit status: 0, 2 after a sentence that says what was wrong, 130 after Ctrl-C."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell, >&-; and no file that is opened later gets its number
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows a question mark
@@ -72,12 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # a closed pipe is noticed here, and not when Python ends
         return status
     except BrokenPipeError:
-        return _nobody_reads()
+        _give_up_output()
+        return 141  # what a shell says of a program whose reader has gone (`| head -1`)
     except KeyboardInterrupt:
         _tell("interrupted")
         return 130
     except Exception as error:
-        sentence = _sentence(error, options)
+        sentence = _output_lost(error) or _sentence(error, options)
         if sentence is None:
             raise
         _tell(sentence)
@@ -126,6 +136,7 @@ def _sentence(error: Exception, options: Mapping[str, str]) -> str | None:
     text = str(error)
     if isinstance(error, OSError) and error.errno is not None:
         text = f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror}"
+        text += f"; {REMEDIES[error.errno]}" if error.errno in REMEDIES else ""
     elif isinstance(error, RuntimeError | MemoryError):
         from ddpm_teach.training.trial import is_out_of_memory
 
@@ -166,8 +177,19 @@ def _tell(sentence: str) -> None:
         print(f"ddpm-teach: {' '.join(sentence.split())}", file=sys.stderr)
 
 
-def _nobody_reads() -> int:
-    """Whoever read the output has gone (`| head -1`); without this, Python would complain about it at its end."""
+def _output_lost(error: Exception) -> str | None:
+    """What to say if it is the standard output that can't be written, to a full disk for example."""
+    if not isinstance(error, OSError) or error.errno is None or error.filename is not None:
+        return None
+    try:
+        print(flush=True)  # an empty line, to see whether it fails again: the error names no file
+    except OSError:
+        _give_up_output()
+        return f"standard output: can't be written ({error.strerror}); make room, or send it elsewhere"
+    return None
+
+
+def _give_up_output() -> None:
+    """What is still to be written is dropped; without this, Python would complain about it at its end."""
     with contextlib.suppress(OSError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141  # what a shell says of a program that ended so

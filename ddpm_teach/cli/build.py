@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from ddpm_teach.cli.options import file_path
 from ddpm_teach.course.build import build
 from ddpm_teach.storage import course_path
 
@@ -17,7 +17,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """The lessons."""
     command.epilog = EPILOG
     text = "notebooks (default: all of the course)"
-    command.add_argument("lessons", nargs="*", type=Path, metavar="LESSON", help=text)
+    command.add_argument("lessons", nargs="*", type=file_path, metavar="LESSON", help=text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from ddpm_teach.checks import check_int
-from ddpm_teach.cli.options import add_device, add_sampler, device_named, sampler_for, sampler_of, whole
+from ddpm_teach.cli.options import add_device, add_sampler, device_named, file_name, sampler_for, sampler_of, whole
 from ddpm_teach.data.sets import load
 from ddpm_teach.evaluation.evaluate import PARTS, evaluate, judge_of
+from ddpm_teach.evaluation.metrics import CLASSIFIERS
 from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import NAMES, load_model
 
@@ -20,7 +21,9 @@ EPILOG = """examples:
 def add_options(command: argparse.ArgumentParser) -> None:
     """What is judged, and how it draws."""
     command.epilog = EPILOG
-    command.add_argument("weights", metavar="WEIGHTS", help=f"{', '.join(NAMES)}, a weights file, or a checkpoint")
+    judged = " and ".join(CLASSIFIERS)
+    text = f"{', '.join(NAMES)}, a weights file, or a checkpoint; of pictures and classes like those of {judged}"
+    command.add_argument("weights", type=file_name, metavar="WEIGHTS", help=f"{text}, for which there is a judge")
     add_sampler(command)
     command.add_argument("--n", type=whole, metavar="N", default=2000, help="samples (default: %(default)s)")
     add_device(command)

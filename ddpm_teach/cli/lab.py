@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ddpm_teach.cli.options import check_output
+from ddpm_teach.cli.options import check_output_folder, file_path
 from ddpm_teach.storage import course_path, write_bytes
 
 FIRST_LESSON = "00_start_here.ipynb"
@@ -25,14 +25,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """--folder; the rest is JupyterLab's, abbreviations included."""
     command.allow_abbrev, command.epilog = False, EPILOG
     text = "your copy of the lessons (default: %(default)s)"
-    command.add_argument("--folder", type=Path, default=Path("my-lessons"), help=text)
+    command.add_argument("--folder", type=file_path, default=Path("my-lessons"), help=text)
 
 
 def run(args: argparse.Namespace) -> int:
     """Copies the lessons that aren't in the folder yet, then starts JupyterLab on the first."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise ModuleNotFoundError('JupyterLab is not installed; run: pip install "ddpm-teach[lab]"')
-    check_output("--folder", args.folder / FIRST_LESSON)
+    check_output_folder("--folder", args.folder)
     mine = set(args.folder.glob("*.ipynb"))
     copied, left = copy_lessons(args.folder)
     for lesson in set(args.folder.glob("*.ipynb")) - mine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
@@ -38,6 +39,30 @@ def number(text: str) -> float:
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"expected a finite number, got {text[:40]}")
     return value
+
+
+def file_name(text: str) -> str:
+    """What can be the name of a file or folder, whether it is there or not.
+
+    An empty text would be the current folder; what the system can't look at is told now, with the option's name.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty text (is a variable of your shell unset?)")
+    shown = repr(text if len(text) <= 60 else f"{text[:60]}…")
+    try:
+        os.stat(text)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a path, got {shown}, which no file can be called") from None
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{shown} can't be used ({error.strerror}); choose another") from None
+    return text
+
+
+def file_path(text: str) -> Path:
+    """The path of a file or folder."""
+    return Path(file_name(text))
 
 
 READERS = {int: (whole, "N"), float: (number, "X"), str: (str, "NAME")}
@@ -140,14 +165,24 @@ def takes_classes(model: Model) -> bool:
 
 
 def check_output(option: str, path: Path) -> None:
-    """Refuses a path that couldn't be written, while nothing is lost by it.
+    """Refuses a file that couldn't be written, while nothing is lost by it.
 
     Raises:
         ValueError: for a folder, a path below a file, or a folder that can't be written to.
     """
     if path.is_dir():
         raise ValueError(f"{option}: {path} is a folder; add a file name to it")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    check_output_folder(option, path.absolute().parent)
+
+
+def check_output_folder(option: str, path: Path) -> None:
+    """Refuses a folder that couldn't be written to, or made.
+
+    Raises:
+        ValueError: for a file, a path below a file, or a folder that can't be written to.
+    """
+    path = path.absolute()
+    folder = next(place for place in (path, *path.parents) if place.exists())
     if not folder.is_dir():
         raise ValueError(f"{option}: {folder} is a file, and no folder; choose another place with {option}")
     try:

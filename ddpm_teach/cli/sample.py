@@ -18,6 +18,8 @@ from ddpm_teach.cli.options import (
     add_sampler,
     check_output,
     device_named,
+    file_name,
+    file_path,
     sampler_for,
     sampler_of,
     takes_classes,
@@ -27,12 +29,11 @@ from ddpm_teach.diffusion.sampling import Sampler
 from ddpm_teach.evaluation.evaluate import chunk_seed
 from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import NAMES, Model, load_model
-from ddpm_teach.show.pictures import save_film, save_png, to_uint8
+from ddpm_teach.show.pictures import FILMS, check_ending, save_film, save_png, to_uint8
 
 PART = 200  # pictures that are computed at a time
 MOST = 10_000  # pictures in one PNG
 LARGE = 1_000  # with more than so many, pictures aren't enlarged
-SIDES = {".gif": 65_535, ".webp": 16_383}  # pixels that the formats allow
 FILM = 10**9  # bytes of all frames of a film
 EPILOG = f"""At most {MOST:,} pictures are drawn; more than {LARGE:,} aren't enlarged.
 
@@ -47,6 +48,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.epilog = EPILOG
     command.add_argument(
         "weights",
+        type=file_name,
         metavar="WEIGHTS",
         help=f"{', '.join(NAMES)}, a weights file, or a checkpoint such as runs/mnist/last.pt",
     )
@@ -63,12 +65,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_device(command)
     command.add_argument(
         "--png",
-        type=Path,
+        type=file_path,
         metavar="FILE",
         help="where to write the pictures (default: samples.png, unless --gif is given)",
     )
     command.add_argument(
-        "--gif", type=Path, metavar="FILE", help="where to write the film of the sampling: .gif, .webp"
+        "--gif", type=file_path, metavar="FILE", help="where to write the film of the sampling: .gif, .webp"
     )
 
 
@@ -149,22 +151,23 @@ def _scale(count: int) -> int:
 
 def _check_files(png: Path | None, gif: Path | None) -> None:
     """Refuses names that no picture can have, now and not after a minute of sampling."""
-    for option, path, endings in (("--png", png, (".png",)), ("--gif", gif, tuple(SIDES))):
-        if path is None:
-            continue
-        if path.suffix.lower() not in endings:
-            raise ValueError(f"{option}: expected a file name that ends in {' or '.join(endings)}, got {str(path)!r}")
-        check_output(option, path)
+    for option, path, endings in (("--png", png, [".png"]), ("--gif", gif, FILMS)):
+        if path is not None:
+            check_output(option, check_ending(option, path, endings))
     if png and gif and png.resolve() == gif.resolve():
         raise ValueError(f"--gif: is the same file as --png, {png}; name another")
 
 
 def _check_film(model: Model, count: int, columns: int, frames: int, path: Path) -> None:
-    """Refuses a film that its format can't hold, or that memory shouldn't."""
+    """Refuses a film that its format can't hold, that memory shouldn't, or in which nobody could see a picture."""
+    if count > LARGE:
+        raise ValueError(
+            f"--gif: expected at most {LARGE:,} pictures in a film, got {count:,}; use a smaller --n, or --png alone"
+        )
     channels, *sides = model.image_shape
     tiles = math.ceil(count / columns), columns
     height, width = (_scale(count) * (n * (side + 1) + 1) for n, side in zip(tiles, sides, strict=True))
-    most, size = SIDES[path.suffix.lower()], height * width * channels * frames
+    most, size = FILMS[path.suffix.lower()].side, height * width * channels * frames
     if max(height, width) > most or size > FILM:
         raise ValueError(
             f"--gif: {frames} frames of {count} pictures would be {width}×{height} pixels and {size / 1e9:.1f} GB, more"

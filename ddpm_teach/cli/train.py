@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from ddpm_teach.cli.options import READERS, add_device, check_output, defaults_of, device_named, number, whole
-from ddpm_teach.training.distributed import Processes
+from ddpm_teach.cli.options import (
+    READERS,
+    add_device,
+    check_output_folder,
+    defaults_of,
+    device_named,
+    file_path,
+    number,
+    whole,
+)
+from ddpm_teach.data.folder import existing_folder
+from ddpm_teach.nets.context_unet import SIZES
+from ddpm_teach.training.distributed import Processes, launched_count
 from ddpm_teach.training.options import CHOSEN, RunOptions, option_name
 from ddpm_teach.training.presets import BUDGETS, FOLDER, PRESETS, of_folder, preset
 from ddpm_teach.training.runs import page_of_samples, train_run
@@ -28,14 +39,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.epilog = f"{_plans()}\n\n{EXAMPLES}"
     costs = "; ".join(f"{name}: {cost}" for name, cost in BUDGETS.items())
     command.add_argument("preset", nargs="?", metavar="PRESET", help=f"{', '.join(PRESETS)}; or give --images")
-    text = "your own pictures; folders inside are classes"
-    command.add_argument("--images", type=Path, metavar="FOLDER", help=text)
-    text = f"height and width for --images (default: {FOLDER.size})"
+    text = f"your own pictures; folders inside are classes; {FOLDER.steps:,} steps of them take hours without a GPU:"
+    command.add_argument("--images", type=file_path, metavar="FOLDER", help=f"{text} say --minutes 30 for a first look")
+    text = f"height and width that the pictures of --images are scaled to: {_sizes()} (default: {FOLDER.size})"
     command.add_argument("--size", type=whole, metavar="N", help=text)
     text = f"how much a preset may cost: {costs} (default: gpu where there is one, else cpu-hour)"
     command.add_argument("--budget", metavar="NAME", help=text)
     text = "folder for all that is kept (default: runs/PRESET, or runs/ and the name of the pictures' folder)"
-    command.add_argument("--out", type=Path, metavar="FOLDER", help=text)
+    command.add_argument("--out", type=file_path, metavar="FOLDER", help=text)
     command.add_argument("--minutes", type=number, metavar="X", help="train for about so long, instead of --steps")
     defaults = defaults_of(RunOptions)
     for name in CHOSEN:
@@ -52,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """Trains a preset, or on a folder of pictures, then draws a row of pictures for each class."""
     folder = _folder(args)
     _check_effects(args)
-    check_output("--out", folder / "last.pt")
+    check_output_folder("--out", folder)
     processes = Processes.launched()
     device = processes.device or device_named(args.device)
     options, changes = plan(args, device)
@@ -61,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         page, last = folder / "samples.png", folder / "last.pt"
         if not page.exists() or page.stat().st_mtime < last.stat().st_mtime:
             print(page_of_samples(state.model, page))
-        print(f"draw more: ddpm-teach sample {last}")
+        print(f"draw more: ddpm-teach sample {shlex.quote(str(last))}")
     return 0
 
 
@@ -95,13 +106,14 @@ def _folder(args: argparse.Namespace) -> Path:
     if args.preset is not None and args.preset not in PRESETS:
         raise ValueError(f"preset: unknown preset {args.preset!r}; known are {known}")
     if args.images is not None:
+        existing_folder(args.images)
         return args.out or Path("runs") / (args.images.expanduser().resolve().name or "pictures")
     if args.preset is not None:
         return args.out or Path("runs") / args.preset
     if not (args.resume and args.out):
         raise ValueError(f"train: expected a preset ({known}), or --images FOLDER, or --resume with --out FOLDER")
     if not any((args.out / name).exists() for name in ("last.pt", "previous.pt")):
-        raise ValueError(f"--resume: {args.out} holds no run; name a preset or --images to begin one")
+        raise ValueError(f"--resume: {args.out} holds no checkpoint; name a preset or --images to begin a run")
     return args.out
 
 
@@ -113,12 +125,21 @@ def _check_effects(args: argparse.Namespace) -> None:
         raise ValueError(f"--minutes: expected a positive number, got {args.minutes:g}")
     if args.size is not None and args.preset is not None:
         raise ValueError("--size: only for --images; the presets have their own")
+    if args.size is not None and args.images is not None and args.size not in SIZES:
+        nearest = min(SIZES, key=lambda size: abs(size - args.size))
+        raise ValueError(
+            f"--size: expected {_sizes()}, to which the pictures are scaled, got {args.size}; use --size {nearest}"
+        )
     if args.budget is not None and args.images is not None:
         raise ValueError("--budget: only for a preset; say --steps or --minutes for --images")
     if args.budget is not None and args.budget not in BUDGETS:
         raise ValueError(f"--budget: unknown budget {args.budget!r}; known are {', '.join(BUDGETS)}")
-    if args.device is not None and os.environ.get("WORLD_SIZE", "1") != "1":
+    if args.device is not None and launched_count() != 1:
         raise ValueError("--device: the launcher gives each process its own; leave the option out")
+
+
+def _sizes() -> str:
+    return f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
 
 
 def _plans() -> str:

@@ -20,6 +20,7 @@ def read_picture(file: Path, size: int) -> np.ndarray:
     """
     try:
         with Image.open(file) as picture:
+            _apply_colour_key(picture, file)
             upright = ImageOps.exif_transpose(picture)
         return np.asarray(ImageOps.fit(_over_white(upright, picture.format), (size, size), Image.Resampling.LANCZOS))
     except Image.DecompressionBombError:
@@ -29,9 +30,31 @@ def read_picture(file: Path, size: int) -> np.ndarray:
     except UnidentifiedImageError:
         empty = file.stat().st_size == 0
         reason, remedy = "it is empty" if empty else "no format that Pillow knows", "repair or remove it"
+    except FileNotFoundError:  # the folder has just listed it
+        reason, remedy = "it is a link to nothing, or was moved away", "restore what it points to, or remove it"
+    except PermissionError as error:
+        reason, remedy = error.strerror or "not allowed", "allow reading it, or remove it"
     except Exception as error:  # decoders raise whatever they stumble over: OSError, SyntaxError, struct.error, …
         reason, remedy = " ".join(str(error).split()) or type(error).__name__, "repair or remove it"
     raise ValueError(f"{file}: can't be read as a picture ({reason}); {remedy}")
+
+
+def _apply_colour_key(picture: Image.Image, file: Path) -> None:
+    """Makes a PNG's transparent colour (tRNS) mean what the file says, where Pillow compares it with other numbers.
+
+    Pillow scales 2 and 4 bits of grey to 8 and cuts 16 bits of a colour to 8, and leaves the key as it is in the file.
+    """
+    key = picture.info.get("transparency")
+    packing = picture.tile[0].args if picture.format == "PNG" and picture.tile and key is not None else None
+    if packing in ("L;2", "L;4"):
+        picture.info["transparency"] = key * {"L;2": 85, "L;4": 17}[packing]
+    elif packing == "RGB;16B":
+        with Image.open(file) as again:
+            again.tile = [again.tile[0]._replace(args="RGB;16L")]  # of each two bytes the other one
+            low = np.asarray(again).astype(np.uint16)
+        clear = (np.asarray(picture).astype(np.uint16) * 256 + low == key).all(-1)
+        picture.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
+        del picture.info["transparency"]
 
 
 def _over_white(picture: Image.Image, file_format: str | None) -> Image.Image:

@@ -6,6 +6,8 @@ counted and what it passed over, and why; what could be meant in two ways is ref
 
 from __future__ import annotations
 
+import os
+import stat
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -40,6 +42,7 @@ class _Contents:
     others: list[Path] = field(default_factory=list)
     hidden: list[Path] = field(default_factory=list)
     runs: list[Path] = field(default_factory=list)
+    special: list[Path] = field(default_factory=list)  # called like a picture, and a pipe or a device: reading may hang
 
     def add(self, more: _Contents) -> None:
         for name, paths in vars(more).items():
@@ -56,6 +59,9 @@ class _Contents:
         if self.unreadable:
             pictures = _count(self.unreadable, "picture", "pictures")
             phrases.append(f"{pictures} that Pillow can't open here ({_suffixes(self.unreadable)}): convert to .png")
+        if self.special:
+            names = _some(path.name for path in self.special)
+            phrases.append(_count(self.special, "pipe or device", "pipes or devices") + f" ({names})")
         if self.others:
             phrases.append(_count(self.others, "other file", "other files") + f" ({_suffixes(self.others)})")
         return phrases
@@ -95,20 +101,20 @@ def survey(path: str | Path) -> FolderSurvey:
 
     Pictures deeper down belong to the class of the topmost folder (cats/2023/a.png is one of cats). Hidden files and
     folders, a run's own output (a folder with a run.json), formats that Pillow can't open and files of other kinds are
-    passed over, and counted. Links are followed.
+    passed over, and counted; so are pipes and devices. Links are followed.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no picture in it.
-        ValueError: for a class folder without a picture, or pictures both in folders and beside them.
+        ValueError: for a class folder without a picture, pictures both in folders and beside them, or what this user
+            isn't allowed to look at.
     """
-    path = Path(path).expanduser()
-    if not path.is_dir():
-        raise FileNotFoundError(f"path: {path} is no folder; give one with pictures in it")
-    if (path / RUN).exists():
+    path = existing_folder(path)
+    entries = _entries(path)
+    if _is_run(entries):
         raise ValueError(f"path: {path} is a run's own output (it holds {RUN}); move your pictures elsewhere")
     suffixes, loose, folders = _readable_suffixes(), _Contents(), {}
-    for entry in _entries(path):
-        if not _is_hidden(entry) and entry.is_dir():
+    for entry in entries:
+        if not _is_hidden(entry) and stat.S_ISDIR(_kind(entry)):
             folders[entry.name] = _contents(entry, suffixes, (path.resolve(),))
         else:
             _sort_in(entry, loose, suffixes)
@@ -142,6 +148,21 @@ def survey(path: str | Path) -> FolderSurvey:
     if folders:
         phrases.append(_count(folders, "folder", "folders") + f" without pictures ({_some(folders)})")
     return FolderSurvey(path, {path.resolve().name or "pictures": tuple(loose.pictures)}, tuple(phrases))
+
+
+def existing_folder(path: str | Path) -> Path:
+    """The folder, with ~ for the home folder.
+
+    Raises:
+        FileNotFoundError: for what is none; an empty text would be the current folder.
+    """
+    try:
+        folder = Path(path).expanduser()
+        if str(path) and folder.is_dir():
+            return folder
+    except (OSError, ValueError, RuntimeError):  # a name that is too long, or holds a null byte; a ~user without a home
+        pass
+    raise FileNotFoundError(f"path: {str(path)[:200]!r} is no folder; give one with pictures in it")
 
 
 def folder_classes(path: str | Path) -> tuple[str, ...]:
@@ -194,20 +215,40 @@ def _is_hidden(entry: Path) -> bool:
 
 def _entries(folder: Path) -> list[Path]:
     try:
+        os.stat(f"{folder}/.")  # entries may be listed and yet not be looked at
         return sorted(folder.iterdir())
     except OSError as error:
         raise ValueError(f"path: {folder} can't be listed ({error.strerror}); allow it, or remove the folder") from None
+
+
+def _is_run(entries: list[Path]) -> bool:
+    return any(entry.name == RUN for entry in entries)
+
+
+def _kind(entry: Path) -> int:
+    """The file's mode, which says what kind it is; 0 for a link to nothing.
+
+    Raises:
+        ValueError: for what this user may not look at.
+    """
+    try:
+        return entry.stat().st_mode
+    except PermissionError as error:
+        raise ValueError(f"path: {entry} can't be looked at ({error.strerror}); allow it, or remove it") from None
+    except OSError:
+        return 0
 
 
 def _contents(folder: Path, suffixes: set[str], above: tuple[Path, ...]) -> _Contents:
     contents, here = _Contents(), folder.resolve()
     if here in above:  # a link to a folder that it lies in
         return contents
-    if (folder / RUN).exists():
+    entries = _entries(folder)
+    if _is_run(entries):
         contents.runs.append(folder)
         return contents
-    for entry in _entries(folder):
-        if not _is_hidden(entry) and entry.is_dir():
+    for entry in entries:
+        if not _is_hidden(entry) and stat.S_ISDIR(_kind(entry)):
             contents.add(_contents(entry, suffixes, (*above, here)))
         else:
             _sort_in(entry, contents, suffixes)
@@ -219,7 +260,8 @@ def _sort_in(entry: Path, contents: _Contents, suffixes: set[str]) -> None:
     if _is_hidden(entry):
         contents.hidden.append(entry)
     elif suffix in suffixes:
-        contents.pictures.append(entry)
+        kind = _kind(entry)  # a link to nothing isn't passed over: reading it names it
+        (contents.pictures if kind == 0 or stat.S_ISREG(kind) else contents.special).append(entry)
     elif suffix in _PICTURES:
         contents.unreadable.append(entry)
     else:

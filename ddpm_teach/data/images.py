@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +15,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from ddpm_teach.checks import check_classes, shown
 from ddpm_teach.data.attributes import Attributes, rows, width, words_of
+from ddpm_teach.hardware.precision import check_device
 
 
 @dataclass
@@ -31,8 +33,10 @@ class ImageSet:
             class alone, if empty. See `conditioned`.
 
     Raises:
-        TypeError: for images that aren't a uint8 tensor, labels that aren't a long one, or classes that aren't names.
-        ValueError: for other shapes, for labels that don't name a class, or for columns of another length.
+        TypeError: for images that aren't a uint8 tensor, labels that aren't a long one, classes that aren't names, or
+            attributes that aren't a dict.
+        ValueError: for other shapes, for labels that don't name a class, for a class named twice, or for columns of
+            another length.
     """
 
     images: UInt8[Tensor, "n c h w"]
@@ -43,14 +47,9 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         _check_images(self.images)
-        self.classes = _checked_classes(self.classes)
+        self.classes = check_classes(self.classes)
         _check_labels(self.labels, len(self.images), len(self.classes))
-        for name, column in self.attributes.items():
-            if len(column) != len(self.images):
-                raise ValueError(
-                    f"attributes: expected one word for each of {len(self.images)} pictures, got {len(column)} in"
-                    f" {name!r}; give a column as long as images"
-                )
+        self.attributes = _checked_columns(self.attributes, len(self.images))
         if missing := set(self.told) - set(self.attributes):
             raise ValueError(f"told: expected columns of the attributes, got {', '.join(sorted(missing))}")
         self._rows = rows(self.attributes, self.told).to(self.images.device) if self.told else None
@@ -64,11 +63,21 @@ class ImageSet:
         return tuple(self.images.shape[1:])
 
     def to(self, device: torch.device | str) -> ImageSet:
-        """The same set with pictures and labels on another device."""
+        """The same set with pictures and labels on another device. A ValueError for one that isn't here."""
+        device = check_device(device)
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
-    def subset(self, index: Tensor) -> ImageSet:
-        """The pictures at `index`, with their labels and attributes."""
+    def subset(self, index: Tensor | Sequence[int]) -> ImageSet:
+        """The pictures at `index`, with their labels and attributes.
+
+        Args:
+            index: whole numbers, from -n (the first picture) to n - 1, or a mask: a bool for each picture.
+
+        Raises:
+            TypeError: for what is neither.
+            ValueError: for a picture that isn't there, or a mask of another length.
+        """
+        index = _checked_index(index, len(self)).to(self.images.device)
         attributes = {name: words[index.cpu().numpy()] for name, words in self.attributes.items()}
         return replace(self, images=self.images[index], labels=self.labels[index], attributes=attributes)
 
@@ -112,6 +121,14 @@ class ImageSet:
         return digest.hexdigest()
 
 
+def check_images(images: ImageSet) -> None:
+    """Refuses what isn't an ImageSet, above all its pictures alone."""
+    if not isinstance(images, ImageSet):
+        raise TypeError(
+            f"images: expected an ImageSet, got {shown(images)}; use load(name), or ImageSet(images, labels, classes)"
+        )
+
+
 def _check_images(images: Tensor) -> None:
     if not isinstance(images, Tensor):
         raise TypeError(
@@ -136,11 +153,13 @@ def _check_images(images: Tensor) -> None:
 
 def _to_bytes(images: Tensor) -> str:
     """The end of the sentence that refuses other numbers than bytes: their range, and what makes bytes of them."""
-    if images.numel() == 0 or images.is_complex() or images.is_meta:
+    if images.is_complex():
+        return "; a picture has real numbers, images.real or images.abs(): bring them to 0…255"
+    if images.numel() == 0 or images.is_meta:
         return "; use images.to(torch.uint8)"
     if images.dtype == torch.bool:
         return "; use images.to(torch.uint8) * 255"
-    low, high = (bound.item() for bound in images.aminmax())
+    low, high = (bound.item() for bound in images.double().aminmax())  # torch finds none of uint16, or of float8
     span = f" from {low:.4g} to {high:.4g}"
     if images.is_floating_point():
         if low >= 0 and high <= 1:
@@ -153,17 +172,46 @@ def _to_bytes(images: Tensor) -> str:
     if low >= 0 and high <= 255:
         return f"{span}; use images.to(torch.uint8)"
     if low >= 0 and high <= 65535:
-        return f"{span}; 16 bits become 8 by (images / 257).round().to(torch.uint8)"
+        return f"{span}; 16 bits become 8 by (images.float() / 257).round().to(torch.uint8)"
     return f"{span}; bring them to 0…255 first"
 
 
-def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(classes, str) or not isinstance(classes, Sequence):
-        raise TypeError(f'classes: expected a tuple of names, got {classes!r}; use ("cat", "dog"), or ("cat",) for one')
-    for name in classes:
-        if not isinstance(name, str):
-            raise TypeError(f"classes: expected names (strings), got {name!r}; use tuple(map(str, classes))")
-    return tuple(classes)
+def _checked_columns(columns: dict[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+    if not isinstance(columns, Mapping):
+        raise TypeError(
+            f'attributes: expected a dict of columns, got {shown(columns)}; use {{"name": column}}, or {{}}'
+        )
+    columns = {name: np.asarray(column) for name, column in columns.items()}
+    for name, column in columns.items():
+        if column.shape[:1] != (n,):
+            raise ValueError(
+                f"attributes: expected one word for each of {n} pictures, got {shown(column)} in {name!r}; give a"
+                " column as long as images"
+            )
+    return columns
+
+
+def _checked_index(index: Tensor | Sequence[int], n: int) -> Tensor:
+    try:
+        index = index if isinstance(index, Tensor) else torch.as_tensor(index, device="cpu")
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"index: expected whole numbers, or a mask, got {shown(index)}; use torch.tensor(…)") from None
+    if index.numel() == 0:
+        index = index.long()  # of an empty list torch makes floats
+    if index.is_floating_point() or index.is_complex() or index.ndim != 1:
+        raise TypeError(
+            f"index: expected a row of whole numbers, or of bools, got {index.dtype} of shape {tuple(index.shape)};"
+            " use torch.tensor([…])"
+        )
+    if index.dtype == torch.bool:
+        if len(index) != n:
+            raise ValueError(f"index: expected a mask of {n} bools, one for each picture, got {len(index)}")
+        return index.nonzero().flatten()
+    index = index.long()
+    if len(index) and ((index < -n) | (index >= n)).any():
+        low, high = index.aminmax()
+        raise ValueError(f"index: expected pictures in 0…{n - 1}, got {int(low)} to {int(high)}; leave these out")
+    return index
 
 
 def _check_labels(labels: Tensor, n: int, classes: int) -> None:

@@ -20,8 +20,8 @@ def add_noise(schedule: Schedule, x0: Images, t: Time, eps: Images) -> Images:
 def forward_step(schedule: Schedule, x: Images, t: Time, eps: Images) -> Images:
     """A draw of q(x_t | x_{t-1} = x): x_t = √(1 - β_t) x + √β_t ε (DDPM eq. 2), t in 1…T. Lesson 01."""
     check_shape("eps", eps, x)
-    kept, added = schedule.step_rates(t, x)
-    return kept * x + added * eps
+    signal, added = schedule.step_rates(t, x)
+    return signal * x + added * eps
 
 
 def velocity(schedule: Schedule, x0: Images, eps: Images, t: Time) -> Images:

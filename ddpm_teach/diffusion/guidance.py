@@ -27,7 +27,7 @@ def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) 
     zeros unless given.
     """
     null = torch.zeros_like(context) if null is None and isinstance(context, Tensor) else null
-    check_guidance(context, null, scale)
+    check_guidance(net, context, null, scale)
 
     def guided_net(x: Tensor, t: Tensor, c: None = None) -> Tensor:
         if c is not None:

@@ -46,7 +46,7 @@ def dropped_out(rng: NoiseSource, p: float, mask_rng: torch.Generator | None = N
 
     def draw(x: Tensor) -> Tensor:
         noise, device = draw_noise(x, rng), x.device if mask_rng is None else mask_rng.device
-        kept = torch.rand(x.shape, generator=mask_rng, device=device) >= p
-        return noise * kept.to(x.device) / (1 - p)
+        keep = torch.rand(x.shape, generator=mask_rng, device=device) >= p
+        return noise * keep.to(x.device) / (1 - p)
 
     return draw

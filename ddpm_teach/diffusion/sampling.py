@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Images, check_int, check_number, check_pictures, check_times
+from ddpm_teach.checks import PRECISIONS, Images, check_int, check_model, check_number, check_walk, check_word
 from ddpm_teach.diffusion.guidance import guided
 from ddpm_teach.diffusion.noise import NoiseSource
 from ddpm_teach.diffusion.schedule import Schedule
@@ -40,8 +40,7 @@ def walk(step: Step, x: Images, times: Iterable[int]) -> Iterator[Frame]:
     Frames may be kept: their tensors are new, if the network's are. No gradients; the caller's grad mode is left alone.
     `times` are whole numbers ≥ 0, such as trailing(T, 50); they and x are checked now, before any frame. Lesson 04.
     """
-    check_pictures("x", x)
-    times = check_times(times)
+    times = check_walk(x, times)
 
     def frames() -> Iterator[Frame]:
         yield (frame := Frame(times[0], x.detach().clone()))
@@ -89,9 +88,8 @@ class Sampler:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, known in (("kind", SAMPLERS), ("spacing", SPACINGS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name, known in (("kind", SAMPLERS), ("spacing", SPACINGS), ("precision", PRECISIONS)):
+            check_word(name, getattr(self, name), known)
         check_int("steps", self.steps, 1)
         check_number("eta", self.eta, 0, 1)
         check_number("guidance_scale", self.guidance_scale, -torch.inf)
@@ -108,6 +106,7 @@ class Sampler:
 
         A FloatingPointError with the last frame, if the network made numbers that aren't finite.
         """
+        check_model(model)
         schedule = model.schedule
         x = model.noise(check_int("n", n, 1), rng := generator(seed))
         times = SPACINGS[self.spacing](schedule.T, self.steps)
@@ -115,30 +114,32 @@ class Sampler:
             raise ValueError(f"guidance_scale: {self.guidance_scale} needs contexts to guide towards; pass contexts=…")
         if contexts is not None:
             model.check_contexts(contexts, n)
-        net = model.tuned(self.precision).net
+        sums: list[tuple[Tensor, str]] = []
+        untrained = "model: the network makes numbers that aren't finite; was its training stable?"
+        net = _summed(model.tuned(self.precision).net, sums, untrained)
         if contexts is not None:
-            net = guided(net, contexts.to(x.device), self.guidance_scale)
-        sums: list[Tensor] = []
-        denoise = clipped(model.target.reader(_summed(net, sums), schedule), schedule)
+            strong = f"guidance_scale: {self.guidance_scale} makes numbers that aren't finite; use one nearer to 1"
+            net = _summed(guided(net, contexts.to(x.device), self.guidance_scale), sums, strong)
+        denoise = clipped(model.target.reader(net, schedule), schedule)
         return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times), sums)
 
 
-def _summed(net: Net, sums: list[Tensor]) -> Net:
-    """The network; each prediction's sum goes to `sums`, on its device: it tells infinities that clipping hides."""
+def _summed(net: Net, sums: list[tuple[Tensor, str]], why: str) -> Net:
+    """The network; each prediction's sum, which tells infinities that clipping hides, goes to `sums` beside `why`."""
 
-    def summed_net(x: Tensor, t: Tensor) -> Tensor:
-        prediction = net(x, t)
-        sums.append(prediction.detach().sum(dtype=torch.float32))
+    def summed_net(x: Tensor, t: Tensor, *c: Tensor) -> Tensor:
+        prediction = net(x, t, *c)
+        sums.append((prediction.detach().sum(dtype=torch.float32), why))  # not read yet: that waits for the device
         return prediction
 
     return carrying(summed_net, net)
 
 
-def _finite(frames: Iterator[Frame], sums: list[Tensor]) -> Iterator[Frame]:
+def _finite(frames: Iterator[Frame], sums: list[tuple[Tensor, str]]) -> Iterator[Frame]:
     """The frames; with the last one, all sums must be finite: pictures of NaN are grey, and look like a style."""
     for frame in frames:
-        if frame.t == 0 and not torch.stack(sums).isfinite().all():
-            raise FloatingPointError("model: the network makes numbers that aren't finite; was its training stable?")
+        if frame.t == 0 and not (finite := torch.stack([total for total, _ in sums]).isfinite()).all():
+            raise FloatingPointError(sums[finite.tolist().index(False)][1])
         yield frame
 
 
@@ -157,6 +158,8 @@ def sample(
     """
     from tqdm.auto import tqdm  # here, since `import ddpm_teach` shall cost no more than torch does
 
+    if unknown := [name for name in options if name not in (known := Sampler.__dataclass_fields__)]:
+        raise TypeError(f"{unknown[0]}: isn't an option of sample; expected one of {', '.join(known)}")
     sampler = Sampler(**options)
     frames = sampler.frames(model, n, contexts, seed)
     frames = tqdm(frames, total=sampler.steps + 1, desc="sampling", leave=False, disable=not progress)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import Time, check_number, check_shape
+from ddpm_teach.checks import Time, check_net, check_number, check_positive, check_schedule, check_shape, check_word
 from ddpm_teach.diffusion.forward import noise_from, velocity
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.types import Denoiser, Estimate, Net
@@ -50,6 +50,8 @@ class Target:
         A ValueError for a network that says, in `net.T` or `net.target`, that it was trained for something else; at a
         call, for a prediction of another shape than x's, or a time at which it can't be read.
         """
+        check_net(net)
+        check_schedule(schedule)
         schedule.check_net(net)
         self.check_net(net)
 
@@ -98,11 +100,7 @@ TARGETS = {target.name: target for target in (EPS, X0, V, FLOW)}
 
 def target_named(name: str | Target) -> Target:
     """The target with this name; a Target itself stays what it is. A ValueError for an unknown name."""
-    if isinstance(name, Target):
-        return name
-    if name not in TARGETS:
-        raise ValueError(f"target: expected one of {', '.join(TARGETS)}, got {name!r}")
-    return TARGETS[name]
+    return name if isinstance(name, Target) else TARGETS[check_word("target", name, TARGETS)]
 
 
 def from_eps(net: Net, schedule: Schedule) -> Denoiser:
@@ -130,7 +128,7 @@ def snr_weight(schedule: Schedule, t: Tensor, target: str | Target, gamma: float
     like = torch.empty(len(t), device=t.device)
     signal, noise = schedule.rates(t, like)
     snr = (signal / noise).square().clamp(min=torch.finfo(like.dtype).tiny)  # 0 where ᾱ_t = 0: ε's weight is 1 there
-    return snr.clamp(max=gamma) * target_named(target).error_in_x0(snr)
+    return snr.clamp(max=check_positive("gamma", gamma)) * target_named(target).error_in_x0(snr)
 
 
 def projected(denoiser: Denoiser, schedule: Schedule, projection: Callable[[Tensor], Tensor]) -> Denoiser:
@@ -147,8 +145,7 @@ def projected(denoiser: Denoiser, schedule: Schedule, projection: Callable[[Tens
 
 def clipped(denoiser: Denoiser, schedule: Schedule, limit: float = 1.0) -> Denoiser:
     """Clamps x̂_0 to [-limit, limit], limit > 0, and ε̂ follows. Lesson 04."""
-    if check_number("limit", limit, 0) == 0:
-        raise ValueError(f"limit: expected a positive number, got {limit}")
+    check_positive("limit", limit)
     return projected(denoiser, schedule, lambda x0: x0.clamp(-limit, limit))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from functools import reduce
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import check_int
+from ddpm_teach.checks import check_int, check_model, shown
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.sets import load
 from ddpm_teach.diffusion.sampling import Sampler
@@ -79,9 +78,13 @@ def evaluate(
         root: where the data set is, as for `data.load`.
 
     Raises:
+        TypeError: for what is no Model, or no Sampler.
         ValueError: if the course has no classifier for the model.
         FloatingPointError: if its network makes numbers that aren't finite.
     """
+    check_model(model)
+    if not isinstance(sampler, Sampler):
+        raise TypeError(f"sampler: expected a Sampler, got {shown(sampler)}; use Sampler(steps=50)")
     each = check_int("n", n, PARTS) // PARTS
     check_int("size", size, 1)
     check_int("seed", seed, 0, 2**63 - 1)
@@ -102,8 +105,8 @@ def evaluate(
             right += (in_parts(judge.classifier.head, features).argmax(1) == labels).sum().item()
             chunks.append(Moments.of(features))
         moments.append(reduce(Moments.__add__, chunks))
-    count, share = each * PARTS, right / (each * PARTS)
-    accuracy = Measured(share, math.sqrt(share * (1 - share) / count)) if model.context_dim is not None else None
+    count = each * PARTS
+    accuracy = Measured.share(right, count) if model.context_dim is not None else None
     return Evaluation(
         count, frechet(moments, reference), _floor(judge, train, each, reference), accuracy, seconds / count
     )

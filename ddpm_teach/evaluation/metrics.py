@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddpm_teach.checks import check_int
+from ddpm_teach.checks import check_finite, check_int, check_pictures, shown
 from ddpm_teach.model import load_net
 from ddpm_teach.nets import Classifier
 from ddpm_teach.storage import course_path
@@ -25,6 +25,15 @@ class Measured(NamedTuple):
 
     value: float
     error: float
+
+    @classmethod
+    def share(cls, hits: int, n: int) -> Measured:
+        """hits / n, with the error of (hits + 2) / (n + 4): none of 100, or all, are no proof of never, or always.
+
+        (Agresti & Coull 1998, "plus four"; the share's own formula would say ± 0 there.)
+        """
+        near = (hits + 2) / (n + 4)
+        return cls(hits / n, math.sqrt(near * (1 - near) / (n + 4)))
 
     def __str__(self) -> str:
         return f"{self.value:.3g} ± {self.error:.1g}"
@@ -43,18 +52,21 @@ class Moments(NamedTuple):
     @classmethod
     def of(cls, features: Float[Tensor, "n d"]) -> Moments:
         """Of one set of at least one feature; divides by n, as for a whole population."""
-        if features.ndim != 2 or len(features) == 0:
-            raise ValueError(f"features: expected at least one, as (n, d), got {tuple(features.shape)}")
+        check_rows("features", features)
+        if features.ndim != 2:
+            raise ValueError(f"features: expected (n, d), got {tuple(features.shape)}; use features.flatten(1)")
         features = features.detach().cpu().double()
+        check_finite("features", features)
         mean = features.mean(0)
         return cls(len(features), mean, (features - mean).T @ (features - mean) / len(features))
 
     def __add__(self, other: Moments) -> Moments:
+        _check_same_width(self, other)
         n, share = self.n + other.n, other.n / (self.n + other.n)
-        apart = other.mean - self.mean
-        between = share * (1 - share) * torch.outer(apart, apart)
+        difference = other.mean - self.mean
+        between = share * (1 - share) * torch.outer(difference, difference)
         covariance = (1 - share) * self.covariance + share * other.covariance + between
-        return Moments(n, self.mean + share * apart, covariance)
+        return Moments(n, self.mean + share * difference, covariance)
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
@@ -63,11 +75,22 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     (A B)^½ has the eigenvalues of (A^½ B A^½)^½, which is symmetric, so two symmetric eigenproblems give the trace.
     It grows as n falls: compare sets of the same size, and name the floor, real pictures against others. Lesson 08.
     """
+    _check_same_width(a, b)
     values, vectors = torch.linalg.eigh(a.covariance)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     crossed = torch.linalg.eigvalsh(root @ b.covariance @ root).clamp(min=0).sqrt().sum()
     distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * crossed
     return max(distance.item(), 0.0)  # rounding can leave equal laws a hair below 0
+
+
+def _check_same_width(a: Moments, b: Moments) -> None:
+    for name, value in (("a", a), ("b", b)):
+        if not isinstance(value, Moments):
+            raise TypeError(f"{name}: expected Moments, got {shown(value)}; use Moments.of(features)")
+    if a.mean.shape != b.mean.shape:
+        raise ValueError(
+            f"b: expected features as wide as a's, {len(a.mean)}, got {len(b.mean)}; take both from one classifier"
+        )
 
 
 def frechet(parts: Sequence[Moments], reference: Moments) -> Measured:
@@ -103,7 +126,15 @@ def classifier_path(name: str) -> Path:
 
 @torch.no_grad()
 def class_accuracy(classifier: Classifier, x: Float[Tensor, "b c h w"], labels: Tensor) -> float:
-    """The share of pictures (in [-1, 1]) that the classifier takes for their label (b,)."""
+    """The share of pictures (in [-1, 1]) that the classifier takes for their label (b,).
+
+    Raises:
+        TypeError: for pictures that aren't floats, or labels that aren't whole numbers.
+        ValueError: for no picture, or another number of labels.
+    """
+    check_pictures("x", x)
+    _check_labels(labels, len(x))
+    labels = labels.to(x.device)
     return (in_parts(classifier, x).argmax(1) == labels).float().mean().item()
 
 
@@ -111,6 +142,28 @@ def class_accuracy(classifier: Classifier, x: Float[Tensor, "b c h w"], labels: 
 def in_parts(function: Callable[[Tensor], Tensor], x: Tensor, size: int = 1000) -> Tensor:
     """function(x) without gradients, for `size` pictures at a time: features, or logits, of any number of them."""
     return torch.cat([function(part) for part in x.split(check_int("size", size, 1))])
+
+
+def check_rows(name: str, values: Tensor) -> None:
+    """Refuses what isn't at least one row of floats, (n, …): differences of bytes would wrap around."""
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        got = values.dtype if isinstance(values, Tensor) else shown(values)
+        raise TypeError(f"{name}: expected floats as a tensor (n, …), got {got}; use images.pictures(index)")
+    if values.ndim < 2 or len(values) == 0:
+        raise ValueError(f"{name}: expected at least one, as (n, …), got shape {tuple(values.shape)}; leave it out")
+
+
+def _check_labels(labels: Tensor, n: int) -> None:
+    if (
+        not isinstance(labels, Tensor)
+        or labels.is_floating_point()
+        or labels.is_complex()
+        or labels.dtype is torch.bool
+    ):
+        got = labels.dtype if isinstance(labels, Tensor) else shown(labels)
+        raise TypeError(f"labels: expected a long tensor ({n},), got {got}; use torch.tensor(…), or labels.long()")
+    if labels.shape != (n,):
+        raise ValueError(f"labels: expected one for each of {n}, ({n},), got {tuple(labels.shape)}; give one each")
 
 
 def diversity(values: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) -> float:
@@ -121,13 +174,16 @@ def diversity(values: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) -> floa
         labels: (n,) the mean over the classes is returned.
 
     Raises:
-        ValueError: for a class with fewer than two.
+        TypeError: for values that aren't floats, or labels that aren't whole numbers.
+        ValueError: for another number of labels, or a class with fewer than two.
     """
+    check_rows("values", values)
+    _check_labels(labels, len(values))
     classes, counts = labels.unique(return_counts=True)
-    if len(labels) == 0 or counts.min() < 2:
+    if counts.min() < 2:
         raise ValueError(f"labels: expected at least two of each class, got {counts.tolist()}; leave such classes out")
-    apart = [torch.pdist(values[labels == k].flatten(1)).mean() for k in classes]
-    return torch.stack(apart).mean().item() / math.sqrt(values[0].numel())
+    distances = [torch.pdist(values[labels == k].flatten(1)).mean() for k in classes]
+    return torch.stack(distances).mean().item() / math.sqrt(values[0].numel())
 
 
 def nearest(x: Float[Tensor, "n ..."], among: Float[Tensor, "m ..."], size: int = 1000) -> tuple[Tensor, Tensor]:
@@ -138,10 +194,16 @@ def nearest(x: Float[Tensor, "n ..."], among: Float[Tensor, "m ..."], size: int 
 
     Returns:
         distance (n,), root mean square by dimension, and index (n,) into `among`.
+
+    Raises:
+        TypeError: for what aren't floats.
+        ValueError: for none, or two different shapes.
     """
     check_int("size", size, 1)
-    if len(among) == 0 or x.shape[1:] != among.shape[1:]:
-        raise ValueError(f"among: expected some of shape {tuple(x.shape[1:])}, got {tuple(among.shape)}")
+    check_rows("x", x)
+    check_rows("among", among)
+    if x.shape[1:] != among.shape[1:]:
+        raise ValueError(f"among: expected some of x's shape {tuple(x.shape[1:])}, got {tuple(among.shape[1:])}")
     exact = {"compute_mode": "donot_use_mm_for_euclid_dist"}  # products of matrices would miss copies by 1 %
     minima = [torch.cdist(x.flatten(1), part.flatten(1), **exact).min(1) for part in among.split(size)]
     distance, which = torch.stack([part.values for part in minima]).min(0)

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ddpm_teach.checks import PRECISIONS, check_word, shown
 from ddpm_teach.diffusion.types import carrying
 from ddpm_teach.hardware import cuda_graphs
 from ddpm_teach.nets.blocks import evaluating
-
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def pick_device() -> torch.device:
@@ -34,9 +33,21 @@ def check_precision(precision: str) -> str:
     Raises:
         ValueError: for another than "auto", "float32" or "bfloat16".
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
-    return precision
+    return check_word("precision", precision, PRECISIONS)
+
+
+def check_device(device: torch.device | str) -> torch.device:
+    """The device itself, after a tensor was put there.
+
+    Raises:
+        ValueError: for one that this machine hasn't.
+    """
+    try:
+        return torch.empty(1, device=device).device
+    except (RuntimeError, AssertionError, ImportError, ValueError, TypeError):  # torch has one for each kind of absence
+        raise ValueError(
+            f"device: expected one that is here, got {shown(device)}; use {str(pick_device())!r}, the fastest at hand"
+        ) from None
 
 
 @functools.cache

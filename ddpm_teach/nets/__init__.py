@@ -3,11 +3,14 @@
 A network keeps the arguments that it was built with in `net.config`, so a file can say in words how to build it again.
 """
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from ddpm_teach.checks import check_net, shown
 from ddpm_teach.nets.attention_unet import AttentionUNet
 from ddpm_teach.nets.classifier import Classifier
 from ddpm_teach.nets.context_unet import ContextUNet
@@ -28,14 +31,17 @@ def image_shape(net: Any) -> tuple[int, ...]:
     """(c, h, w) of the pictures that a network takes.
 
     Raises:
-        TypeError: for a network that doesn't say so.
+        TypeError: for a network that doesn't say so, in whole numbers, and for what is no network.
     """
+    check_net(net)
     net = unwrapped(net)
-    if not hasattr(net, "image_shape"):
+    shape = getattr(net, "image_shape", None)
+    if not isinstance(shape, tuple | list) or not all(isinstance(side, int) and side > 0 for side in shape):
         raise TypeError(
-            f"net: expected a network with image_shape, got a {type(net).__name__}; set net.image_shape = (c, h, w)"
+            f"net: expected an image_shape of whole numbers, got {shown(shape)} of a {type(net).__name__};"
+            " set net.image_shape = (c, h, w)"
         )
-    return tuple(net.image_shape)
+    return tuple(shape)
 
 
 def context_dim(net: Any) -> int | tuple[int, ...] | None:
@@ -68,14 +74,28 @@ def from_config(description: dict) -> nn.Module:
     """The network that `describe` described, with new weights.
 
     Raises:
-        ValueError: for a name that isn't a network of this course.
+        ValueError: for a name that isn't a network of this course, or an option that it hasn't.
     """
-    if description["name"] not in NETS:
-        raise ValueError(f"name: unknown network {description['name']!r}; known are {', '.join(NETS)}")
-    config = description["config"].items()  # JSON has lists only
-    return NETS[description["name"]](
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in config}
-    )
+    description = checked(description)
+    return NETS[description["name"]](**description["config"])
+
+
+def checked(description: dict) -> dict:
+    """A description of one of this course's networks, with tuples where JSON has lists.
+
+    Raises:
+        ValueError: as `from_config`; the options' values are looked at where a network is built.
+    """
+    name, config = (description.get(key) if isinstance(description, Mapping) else None for key in ("name", "config"))
+    if not isinstance(name, str) or name not in NETS or not isinstance(config, Mapping):
+        known = ", ".join(NETS)
+        raise ValueError(
+            f'net: expected {{"name": …, "config": {{…}}}} with a name of {known}, got {shown(description)}'
+        )
+    options = inspect.signature(NETS[name]).parameters
+    if unknown := [option for option in config if option not in options]:
+        raise ValueError(f"net: expected a config of {', '.join(options)} for {name}, got {unknown[0]!r}; leave it out")
+    return {"name": name, "config": {key: tuple(one) if isinstance(one, list) else one for key, one in config.items()}}
 
 
 __all__ = [
@@ -84,6 +104,7 @@ __all__ = [
     "Classifier",
     "ContextUNet",
     "LayerNormUNet",
+    "checked",
     "completed",
     "context_dim",
     "describe",

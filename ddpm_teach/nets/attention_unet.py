@@ -19,8 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from ddpm_teach.checks import check_input
+from ddpm_teach.checks import check_number
 from ddpm_teach.nets.blocks import LastConv2d, sinusoids
+from ddpm_teach.nets.inputs import check_input, check_sizes, check_tuple
 
 
 class ResBlock(nn.Module):
@@ -102,25 +103,29 @@ class AttentionUNet(nn.Module):
         T: int = 1000,
     ) -> None:
         super().__init__()
-        if size % 8 or size < 8:
+        check_sizes(channels=channels, size=size, heads=heads, groups=groups, T=T)
+        if context_dim is not None:
+            check_sizes(context_dim=context_dim)
+        check_number("dropout", dropout, 0, 1)
+        widths = check_tuple("widths", widths, "(64, 128, 256, 512, 512, 384, …)")
+        attention_at = check_tuple("attention_at", attention_at, "(16, …)")
+        if size % 8:
             raise ValueError(f"size: expected a multiple of 8, got {size}; pad the pictures (data.load(size=…))")
         if len(widths) != 6 or widths[4] <= widths[2] or widths[5] <= widths[1]:
             raise ValueError(
-                f"widths: expected six, the fifth above the third and the sixth above the second, got {tuple(widths)}"
+                f"widths: expected six, the fifth above the third and the sixth above the second, got {widths}"
             )
         if any(width % groups for width in widths) or any(width % heads for width in widths):
-            raise ValueError(
-                f"widths: expected multiples of groups = {groups} and heads = {heads}, got {tuple(widths)}"
-            )
+            raise ValueError(f"widths: expected multiples of groups = {groups} and heads = {heads}, got {widths}")
         if widths[0] % 2:
-            raise ValueError(f"widths: expected an even first one (sines and cosines of the time), got {tuple(widths)}")
+            raise ValueError(f"widths: expected an even first one (sines and cosines of the time), got {widths}")
         sizes = (size, size // 2, size // 4, size // 8, size // 4, size // 2)
         if not set(attention_at) <= set(sizes):
             raise ValueError(f"attention_at: expected some of the levels' heights {sizes[:4]}, got {attention_at}")
         self.config = dict(
             channels=channels,
-            widths=tuple(widths),
-            attention_at=tuple(attention_at),
+            widths=widths,
+            attention_at=attention_at,
             size=size,
             dropout=dropout,
             heads=heads,

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from ddpm_teach.checks import check_int
+
 
 def sinusoids(T: int, dim: int) -> Tensor:
     """(T, dim): row t - 1 holds sin(t ω_i) and cos(t ω_i) in turns, ω_i = 10000^(-2i/dim) for the i-th pair.
@@ -15,6 +17,9 @@ def sinusoids(T: int, dim: int) -> Tensor:
     The exponent counts pairs. Written as 2j/dim over all columns j it runs twice as far, and a third of the columns
     hardly move over all times.
     """
+    check_int("T", T, 1)
+    if check_int("dim", dim, 2) % 2:
+        raise ValueError(f"dim: expected an even number (sines and cosines), got {dim}; add 1")
     angles = torch.arange(1, T + 1)[:, None] * 10_000 ** (-torch.arange(0, dim, 2) / dim)  # (T, dim / 2)
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 

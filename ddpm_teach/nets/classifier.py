@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ddpm_teach.checks import check_size
+from ddpm_teach.nets.inputs import check_size, check_sizes
 
 
 class Classifier(nn.Module):
-    """Two looks at a picture: at its shapes (three halvings), and at how much of each colour it has (the mean over single
-    pixels). Then one hidden layer, whose values are the features that metrics compare.
+    """Two looks at a picture, at its shapes (three halvings) and at how much of each colour it has (single pixels, then
+    their mean); then one hidden layer, whose values are the features that metrics compare.
 
     Args:
         channels, size: of the pictures.
@@ -33,6 +33,8 @@ class Classifier(nn.Module):
         hidden: int = 64,
     ) -> None:
         super().__init__()
+        check_sizes(channels=channels, classes=classes, width=width, hidden=hidden)
+        check_sizes(8, size=size)  # three halvings leave at least a pixel
         self.config = dict(
             channels=channels, size=size, classes=classes, width=width, columns=tuple(columns), hidden=hidden
         )

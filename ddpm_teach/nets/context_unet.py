@@ -17,9 +17,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ddpm_teach.checks import check_input
+from ddpm_teach.checks import check_word
 from ddpm_teach.nets.blocks import LastConv2d, TimeLinear
+from ddpm_teach.nets.inputs import check_input, check_sizes
 
+SIZES = (16, 20, 24, 28, 32)  # height and width of the pictures
 NORMS = {"batch": nn.BatchNorm2d, "group": lambda width: nn.GroupNorm(8, width)}
 
 
@@ -99,12 +101,13 @@ class ContextUNet(nn.Module):
         norm: str = "batch",
     ) -> None:
         super().__init__()
-        if size not in (16, 20, 24, 28, 32):
-            raise ValueError(f"size: expected 16, 20, 24, 28 or 32, got {size}; pad the pictures to one of these")
+        if size not in SIZES:
+            known = f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
+            raise ValueError(f"size: expected {known}, got {size}; scale or pad the pictures to one of these")
+        check_sizes(channels=channels, features=features, context_dim=context_dim, T=T)
         if features % 8:
             raise ValueError(f"features: expected a multiple of 8 (for GroupNorm(8)), got {features}")
-        if norm not in NORMS:
-            raise ValueError(f"norm: expected one of {', '.join(NORMS)}, got {norm!r}")
+        check_word("norm", norm, NORMS)
         self.config = dict(channels=channels, features=features, context_dim=context_dim, size=size, T=T, norm=norm)
         self.T = T
         f = features

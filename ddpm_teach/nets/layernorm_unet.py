@@ -24,8 +24,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, silu
 
-from ddpm_teach.checks import check_input
+from ddpm_teach.checks import check_int
 from ddpm_teach.nets.blocks import LastConv2d, sinusoids
+from ddpm_teach.nets.inputs import check_input, check_sizes, check_tuple
 
 
 class PictureNorm(nn.LayerNorm):
@@ -78,13 +79,14 @@ class LayerNormUNet(nn.Module):
 
     def __init__(self, image_shape: tuple[int, int, int] = (1, 28, 28), T: int = 1000, time_dim: int = 100) -> None:
         super().__init__()
-        channels, *size = image_shape
+        channels, *size = check_tuple("image_shape", image_shape, "(channels, height, width)")
+        check_sizes(T=T)
         if any(side % 8 != 4 or side < 12 for side in size):
             raise ValueError(
                 f"image_shape: expected sides of 12, 20, 28 or 36 (a quarter must be odd), got {size[0]}×{size[1]};"
                 " pad the pictures (data.load(size=…))"
             )
-        if time_dim < 2 or time_dim % 2:
+        if check_int("time_dim", time_dim, 0) < 2 or time_dim % 2:
             raise ValueError(f"time_dim: expected an even number ≥ 2 (sines and cosines), got {time_dim}; add 1")
         self.config = dict(image_shape=tuple(image_shape), T=T, time_dim=time_dim)
         self.T = T

@@ -76,16 +76,18 @@ def summary(net: nn.Module) -> Summary:
     """Runs one picture of noise through the network, in eval mode, and notes every layer; the rows sum to the total.
 
     Raises:
-        AttributeError: for a module without `image_shape`, which is not a network of this course.
+        TypeError: for a Model in the place of its network, or a network without `image_shape`.
     """
     from torch.utils.flop_counter import FlopCounterMode  # here, since it imports Triton: half a second
 
-    device = next(net.parameters()).device
-    arguments: list[Tensor] = [torch.zeros(1, *net.image_shape, device=device)]
+    from ddpm_teach.nets import context_dim, image_shape  # which import this file
+
+    shape, device = image_shape(net), next(net.parameters(), torch.empty(0)).device
+    arguments: list[Tensor] = [torch.zeros(1, *shape, device=device)]
     if hasattr(net, "T"):
         arguments.append(torch.ones(1, dtype=torch.long, device=device))
-    if width := net.config.get("context_dim"):
-        arguments.append(torch.zeros(1, width, device=device))
+    if width := context_dim(net):
+        arguments.append(torch.zeros(1, *([width] if isinstance(width, int) else width), device=device))
     calls: list[tuple[str, nn.Module, Tensor, Tensor]] = []
     hooks = [
         module.register_forward_hook(lambda m, args, result, name=name: calls.append((name, m, args[0], result)))

@@ -11,7 +11,7 @@ import io
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,17 @@ if TYPE_CHECKING:  # importing the package costs no matplotlib
     from matplotlib.figure import Figure
 
 
+class Film(NamedTuple):
+    """A format for films, and the largest picture side and the longest time of a frame that it can hold."""
+
+    name: str
+    side: int
+    milliseconds: int
+
+
+FILMS = {".gif": Film("GIF", 65_535, 10 * 65_535), ".webp": Film("WEBP", 16_383, 2**24 - 1)}
+
+
 def check_batch(name: str, x: Tensor) -> None:
     """Refuses what can't be shown as pictures.
 
@@ -36,11 +47,29 @@ def check_batch(name: str, x: Tensor) -> None:
     """
     check_pictures(name, x)
     if x.ndim != 4:
-        remedy = f"; {name}[None] makes a batch of one picture" if x.ndim == 3 else ""
+        remedy = ""
+        if x.ndim == 3:
+            order = ".permute(2, 0, 1)" if _is_channels_last(x) else ""
+            remedy = f"; {name}{order}[None] makes a batch of one picture"
         raise ValueError(f"{name}: expected pictures (b, c, h, w), got {tuple(x.shape)}{remedy}")
     if x.shape[1] not in (1, 3) or 0 in x.shape:
         remedy = f"; {name}[:, :3] shows the first three" if x.shape[1] > 3 else ""
+        if _is_channels_last(x):
+            remedy = f"; {name}.permute(0, 3, 1, 2) puts the channels where they belong"
         raise ValueError(f"{name}: expected pictures (b, c, h, w) with 1 or 3 channels, got {tuple(x.shape)}{remedy}")
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    """Whether pictures (…, h, w, c) came, as numpy and Pillow have them."""
+    return x.shape[-3] not in (1, 3) and x.shape[-1] in (1, 3)
+
+
+def check_ending(name: str, path: str | Path, endings: Iterable[str]) -> Path:
+    """The path, if it ends as what is written there must."""
+    path = Path(path)
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"{name}: expected a file name that ends in {' or '.join(endings)}, got {str(path)!r}")
+    return path
 
 
 def check_frames(name: str, frames: Iterable[Frame]) -> list[Frame]:
@@ -66,7 +95,8 @@ def check_frames(name: str, frames: Iterable[Frame]) -> list[Frame]:
 
 
 def to_uint8(x: Float[Tensor, "*b c h w"]) -> UInt8[np.ndarray, "*b h w c"]:
-    """[-1, 1] → 0…255, channels last, clamped; NaN becomes mid grey."""
+    """[-1, 1] → 0…255, channels last, clamped; NaN becomes mid grey. A TypeError for whole numbers."""
+    check_pictures("x", x)
     x = torch.nan_to_num(x.detach().float().cpu(), nan=0.0, posinf=1.0, neginf=-1.0).clamp(-1, 1)
     return ((x + 1) * 127.5).round().to(torch.uint8).movedim(-3, -1).numpy()
 
@@ -110,9 +140,14 @@ def to_png(image: Image.Image) -> bytes:
 
 
 def save_png(x: Float[Tensor, "b c h w"], path: str | Path, columns: int | None = None, scale: int = 4) -> None:
-    """Writes a batch as one PNG (see `tile`): the whole file, or none."""
+    """Writes a batch as one PNG (see `tile`): the whole file, or none.
+
+    Raises:
+        TypeError, ValueError: as `tile`, and a ValueError for a path that doesn't end in .png.
+        OSError: if the file can't be written.
+    """
     check_batch("x", x)
-    write_bytes(path, to_png(to_image(tile(x, columns), scale)))
+    write_bytes(check_ending("path", path, [".png"]), to_png(to_image(tile(x, columns), scale)))
 
 
 def save_film(
@@ -135,13 +170,13 @@ def save_film(
 
     Raises:
         TypeError: for pictures of whole numbers.
-        ValueError: if there is no frame, for another ending, or frames of several shapes.
+        ValueError: if there is no frame, for another ending, frames of several shapes, or what the format can't hold.
+        OSError: if the file can't be written.
     """
-    path, formats = Path(path), {".gif": "GIF", ".webp": "WEBP"}
-    if path.suffix.lower() not in formats:
-        raise ValueError(f"path: expected a file name that ends in .gif or .webp, got {str(path)!r}")
-    check_int("milliseconds", milliseconds, 1)
-    check_int("hold", hold, 1)
+    path = check_ending("path", path, FILMS)
+    film = FILMS[path.suffix.lower()]
+    check_int("milliseconds", milliseconds, 1, film.milliseconds)
+    check_int("hold", hold, 1, film.milliseconds)
     images, shapes = [], set()
     for i, frame in enumerate(frames):
         x = frame.x if isinstance(frame, Frame) else frame
@@ -152,10 +187,15 @@ def save_film(
         raise ValueError("frames: expected at least one frame, got none; was the walk already used up?")
     if len(shapes) > 1:
         raise ValueError(f"frames: expected pictures of one shape, got {', '.join(map(str, sorted(shapes)))}")
+    if max(size := images[0].size) > film.side:
+        raise ValueError(
+            f"frames: expected at most {film.side} pixels a side in {path.suffix}, got {size[0]}×{size[1]};"
+            " use a smaller scale, or other columns"
+        )
     data = io.BytesIO()
     durations = [milliseconds] * (len(images) - 1) + [hold]
     options = {"save_all": True, "append_images": images[1:], "duration": durations, "loop": 0, "lossless": True}
-    images[0].save(data, formats[path.suffix.lower()], **options)
+    images[0].save(data, film.name, **options)
     write_bytes(path, data.getvalue())
 
 

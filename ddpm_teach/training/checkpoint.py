@@ -10,21 +10,28 @@ import torch
 from torch import Tensor
 
 from ddpm_teach import nets
+from ddpm_teach.checks import check_classes, check_int
 from ddpm_teach.diffusion.schedule import Schedule
+from ddpm_teach.hardware.precision import check_device
+from ddpm_teach.model import check_same_shapes, understood
 from ddpm_teach.storage import read_tensors, write_tensors
 from ddpm_teach.training.options import RunOptions
-from ddpm_teach.training.state import TrainState
+from ddpm_teach.training.state import TrainState, check_state
 
 
 def save_checkpoint(path: str | Path, state: TrainState) -> None:
     """Writes the whole run to one file: all of it, or nothing and an error.
 
     Raises:
-        ValueError: if a weight isn't finite any more.
+        TypeError: for what is no TrainState.
+        ValueError: if a weight, or an average of one, isn't finite any more.
         OSError: if the file can't be written; the one before it stays.
     """
-    if not all(parameter.isfinite().all() for parameter in state.net.parameters()):
-        raise ValueError(f"state: the weights of step {state.step} aren't finite any more; {path} is left as it was")
+    check_state(state)
+    weights = {"weights": state.net, "averages": state.ema.module}  # the averages draw
+    for what, net in weights.items():
+        if not all(weight.isfinite().all() for weight in net.parameters()):
+            raise ValueError(f"state: the {what} of step {state.step} aren't finite any more; {path} is left as it was")
     tensors = {"schedule.alpha_bar": state.schedule.alpha_bar}
     plain = _without_tensors(state.state_dict(), "state", tensors)
     meta = {"net": nets.describe(state.net), "classes": state.classes, "state": plain}
@@ -47,30 +54,41 @@ def load_checkpoint(
         ValueError: if it isn't a whole checkpoint of ours, belongs to another network, schedule, target or data set, or
             to a network of your own and no state was given. `state` is then as it was.
     """
+    device = None if device is None else check_device(device)
+    if state is not None:
+        check_state(state)
     tensors, meta = read_tensors(path, "checkpoint")
-    saved, schedule = _with_tensors(meta["state"], tensors), Schedule(tensors["schedule.alpha_bar"])
-    known = meta["net"]["name"] in nets.NETS and "config" in meta["net"]
-    options = _options(meta, saved)
-    step, data = meta.get("step", 0), meta.get("data", "")
-    told = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
-    if "numbers" in saved:  # the first edition's
-        step, data = saved["numbers"]["step"], saved["numbers"].get("data", "")
+    with understood(path):
+        saved, schedule = _with_tensors(meta["state"], tensors), Schedule(tensors["schedule.alpha_bar"])
+        known = meta["net"]["name"] in nets.NETS and "config" in meta["net"]
+        described, classes = nets.completed(meta["net"]) if known else meta["net"], check_classes(meta["classes"])
+        told = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
+        options = _options(meta, saved)
+        step, data = meta.get("step", 0), meta.get("data", "")
+        if "numbers" in saved:  # the first edition's
+            step, data = saved["numbers"]["step"], saved["numbers"].get("data", "")
+        check_int("step", step, 0)
+        weights, averages = dict(saved["net"]), dict(saved["ema"])
     if state is None:
         if not known:
             raise ValueError(
                 f"{path}: holds a network of your own, {meta['net']['name']}; build it, make a state of it by"
                 " TrainState.create, and pass that as state=…"
             )
-        with torch.device("cpu"):  # whatever the default device is
-            state = TrainState.create(nets.from_config(meta["net"]), schedule, options, meta["classes"], told)
+        with torch.device("cpu"), understood(path):  # whatever the default device is
+            state = TrainState.create(nets.from_config(meta["net"]), schedule, options, classes, told)
     if told != state.told:
         raise ValueError(f"{path}: was told other attributes than the run at hand; load the data set that it had")
-    _check_same(path, state, nets.completed(meta["net"]) if known else meta["net"], schedule, meta["classes"], options)
-    _check_shapes(path, state, saved["net"])
+    _check_same(path, state, described, schedule, classes, options)
+    # A network of your own isn't described by the file, but for its weights.
+    check_same_shapes(path, nets.unwrapped(state.net).state_dict(), weights)
+    check_same_shapes(path, state.ema.state_dict(), averages)
     if "" not in (state.data, data) and data != state.data:
         raise ValueError(f"{path}: was trained on other pictures than the run at hand; load that data set")
-    state.load_state_dict(saved)
-    state.options = replace(options, net=state.options.net)  # with what an older file doesn't name
+    with understood(path):
+        state.load_state_dict(saved)
+    # What the state at hand knows for sure, with what an older file doesn't name.
+    state.options = replace(options, net=state.options.net, schedule=state.options.schedule)
     state.step, state.data = step, data
     return state if device is None else state.to(device)
 
@@ -80,12 +98,12 @@ def _options(meta: dict, saved: dict) -> RunOptions:
     if "options" in meta:
         return RunOptions.recorded(meta["options"], net)
     # The first edition kept what its run.json has not in the file, but for these.
-    kept = {name: saved["numbers"][name] for name in ("steps", "ema_decay", "seed", "target")}
-    return RunOptions(net=net, lr=saved["optimizer"]["param_groups"][0]["initial_lr"], **kept)
+    recorded = {name: saved["numbers"][name] for name in ("steps", "ema_decay", "seed", "target")}
+    return RunOptions(net=net, lr=saved["optimizer"]["param_groups"][0]["initial_lr"], **recorded)
 
 
 def _check_same(
-    path: str | Path, state: TrainState, net: dict, schedule: Schedule, classes: list[str], options: RunOptions
+    path: str | Path, state: TrainState, net: dict, schedule: Schedule, classes: tuple[str, ...], options: RunOptions
 ) -> None:
     """Refuses a file that belongs to another run, naming what differs."""
     mine = nets.describe(state.net)
@@ -101,24 +119,12 @@ def _check_same(
         raise ValueError(f"{path}: was trained with {what}, the run at hand has a {mine['name']}; build that net")
     if not torch.equal(schedule.alpha_bar, state.schedule.alpha_bar):
         raise ValueError(f"{path}: was trained with another schedule (T = {schedule.T}); build the run with that one")
-    if tuple(classes) != state.classes:
+    if classes != state.classes:
         raise ValueError(f"{path}: was trained on the classes {classes}, not {state.classes}; load that data set")
     if options.target != state.options.target:
         raise ValueError(
             f"{path}: was trained to predict {options.target!r}, the run at hand predicts {state.options.target!r};"
             f" make it with RunOptions(target={options.target!r})"
-        )
-
-
-def _check_shapes(path: str | Path, state: TrainState, weights: dict[str, Tensor]) -> None:
-    """A network of your own isn't described by the file, but for its weights."""
-    mine = {name: tuple(value.shape) for name, value in nets.unwrapped(state.net).state_dict().items()}
-    theirs = {name: tuple(value.shape) for name, value in weights.items()}
-    if mine != theirs:
-        name = next(name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name))
-        raise ValueError(
-            f"{path}: has {name} of shape {theirs.get(name)}, the network at hand {mine.get(name)}; build the network"
-            " that was saved"
         )
 
 

@@ -21,6 +21,24 @@ from torch import Tensor, nn
 
 from ddpm_teach.hardware.precision import compute_dtype
 
+_BY_A_LAUNCHER = "start it by torchrun or accelerate launch, or unset WORLD_SIZE"
+
+
+def launched_count() -> int:
+    """How many processes a launcher has started, by the environment variable WORLD_SIZE; 1 without one.
+
+    Raises:
+        ValueError: if it says something else than a number from 1.
+    """
+    return _from_environment("WORLD_SIZE", 1, 10**6, "1")
+
+
+def _from_environment(name: str, low: int, high: int, default: str = "") -> int:
+    text = os.environ.get(name, default)
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
+        raise ValueError(f"{name}: expected a whole number in {low}…{high}, got {text[:40]!r}; {_BY_A_LAUNCHER}")
+    return int(text)
+
 
 class Processes:
     """The processes that train together. `Processes()` is one alone; `Processes.launched()` those that a launcher made.
@@ -38,14 +56,26 @@ class Processes:
 
     @classmethod
     def launched(cls) -> Processes:
-        """Joins the other processes if a launcher started several, and waits for them. A second call joins nothing."""
-        if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        """Joins the other processes if a launcher started several, and waits for them. A second call joins nothing.
+
+        Raises:
+            ValueError: for environment variables that no launcher sets so.
+        """
+        if (count := launched_count()) == 1:
             return cls()
+        if not torch.distributed.is_initialized():  # it would ask these, and wait half an hour for the others
+            _from_environment("RANK", 0, count - 1)
+            if not os.environ.get("MASTER_ADDR"):
+                raise ValueError(f"MASTER_ADDR: expected the address of rank 0's machine, got none; {_BY_A_LAUNCHER}")
         from accelerate import Accelerator, DistributedDataParallelKwargs
 
         # LayerNormUNet has weights without a gradient: the norm that its last block doesn't use.
         options = DistributedDataParallelKwargs(find_unused_parameters=True)
-        return cls(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[options]))
+        try:
+            return cls(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[options]))
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"WORLD_SIZE: is {count}, but this process can't join the others ({reason}); {_BY_A_LAUNCHER}")
 
     @property
     def device(self) -> torch.device | None:

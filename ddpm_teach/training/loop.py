@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ddpm_teach import nets
-from ddpm_teach.checks import check_int
-from ddpm_teach.data.images import ImageSet
+from ddpm_teach.checks import check_int, check_model
+from ddpm_teach.data.images import ImageSet, check_images
 from ddpm_teach.diffusion.forward import add_noise
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import Target, snr_weight
@@ -19,7 +19,7 @@ from ddpm_teach.model import Model
 from ddpm_teach.training.backward import Backward
 from ddpm_teach.training.distributed import ALONE, Processes
 from ddpm_teach.training.options import TIMES
-from ddpm_teach.training.state import TrainState, step_generator
+from ddpm_teach.training.state import TrainState, check_state, step_generator
 
 
 class TrainLog(NamedTuple):
@@ -64,7 +64,9 @@ def train(state: TrainState, images: ImageSet, processes: Processes = ALONE) -> 
         processes: those that train together, each on its share of every batch (see distributed.py).
 
     Raises:
-        ValueError: for pictures or classes that the run isn't made for, or a run that is at its end.
+        TypeError: for what is no run, or no ImageSet.
+        ValueError: for pictures or classes that the run isn't made for, or a run that is at its end; between two steps,
+            if the run has gone on with other pictures in the meantime.
     """
     data = check_training(state, images, processes)
     return _steps(state, images.to(state.device), data, processes)
@@ -79,6 +81,7 @@ def _steps(state: TrainState, images: ImageSet, data: str, processes: Processes)
         return diffusion_loss(net, state.schedule, state.target, images.pictures(index), t, eps, c, options.min_snr)
 
     while state.step < state.options.steps:
+        _check_same_data(state, data)
         state.net.train()  # here, so that a preview between two steps may leave it in eval mode
         state.data, n = data, options.batch_size
         rng = step_generator(options.seed, state.step)
@@ -95,9 +98,27 @@ def check_training(state: TrainState, images: ImageSet, processes: Processes = A
     """Refuses what `train` couldn't do, changing nothing; the data set's fingerprint.
 
     Raises:
-        ValueError: in one sentence.
+        TypeError, ValueError: in one sentence.
     """
-    options, shape = state.options, nets.image_shape(state.net)
+    check_state(state)
+    _check_pictures(state.net, state.classes, images)
+    options = state.options
+    if options.batch_size % processes.count:
+        raise ValueError(
+            f"batch_size: expected a multiple of the {processes.count} processes, got {options.batch_size}"
+        )
+    _check_same_data(state, data := images.fingerprint())
+    if state.step >= options.steps:
+        raise ValueError(
+            f"state: the run has done all of its {options.steps} steps; state.end_at({2 * options.steps}) goes on"
+        )
+    return data
+
+
+def _check_pictures(net: Net, classes: tuple[str, ...], images: ImageSet) -> None:
+    """Refuses pictures that a network wasn't built for, none at all, and classes that aren't its own, in its order."""
+    check_images(images)
+    shape = nets.image_shape(net)
     if images.image_shape != shape:
         raise ValueError(
             f"images: the network takes pictures of shape {shape}, got {images.image_shape};"
@@ -105,27 +126,21 @@ def check_training(state: TrainState, images: ImageSet, processes: Processes = A
         )
     if len(images) == 0:
         raise ValueError("images: expected at least one picture, got none")
-    if options.batch_size % processes.count:
-        raise ValueError(
-            f"batch_size: expected a multiple of the {processes.count} processes, got {options.batch_size}"
-        )
-    if state.classes and tuple(images.classes) != tuple(state.classes):
-        raise ValueError(
-            f"images: the run is for the classes {state.classes}, got {images.classes}; load that data set"
-        )
-    if (width := nets.context_dim(state.net)) not in (None, images.context_dim):
+    if classes and images.classes != classes:
+        raise ValueError(f"images: expected the classes {classes}, got {images.classes}; load that data set")
+    if (width := nets.context_dim(net)) not in (None, images.context_dim):
         what = f"{images.context_dim} words of attributes" if images.told else f"{len(images.classes)} classes"
-        raise ValueError(f"images: the network takes contexts of width {width}, got {what}")
-    data = images.fingerprint()
+        raise ValueError(
+            f"images: the network takes contexts of width {width}, got {what};"
+            f" build it with context_dim={images.context_dim}"
+        )
+
+
+def _check_same_data(state: TrainState, data: str) -> None:
     if state.data not in ("", data):
         raise ValueError(
             "images: the run began on other pictures or labels than these; load the same data set, or begin a new run"
         )
-    if state.step >= options.steps:
-        raise ValueError(
-            f"state: the run has done all of its {options.steps} steps; state.end_at({2 * options.steps}) goes on"
-        )
-    return data
 
 
 @torch.no_grad()
@@ -138,12 +153,14 @@ def validation_loss(
     It isn't finite if the network's numbers aren't.
 
     Raises:
-        ValueError: for no pictures, or a number below 1.
+        TypeError: for what is no Model, or no ImageSet.
+        ValueError: for no pictures, pictures or classes that the model isn't made for, or a number out of range.
     """
+    check_model(model)
     check_int("n", n, 1)
     check_int("batch_size", batch_size, 1)
-    if len(images) == 0:
-        raise ValueError("images: expected at least one picture, got none")
+    check_int("seed", seed, 0, 2**63 - 1)
+    _check_pictures(model.net, model.classes, images)
     total, device = 0.0, model.device
     net = model.tuned(precision).net
     index = torch.randperm(len(images), generator=step_generator(seed, 0), device="cpu")[:n]
@@ -153,7 +170,7 @@ def validation_loss(
         x0 = images.pictures(chosen.to(images.images.device)).to(device)
         eps = torch.randn(x0.shape, generator=rng, device="cpu").to(device)
         c = [images.contexts(chosen.to(images.images.device)).to(device)] if model.context_dim is not None else []
-        asked = model.target.ask(model.schedule, x0, eps, t)
-        error = net(add_noise(model.schedule, x0, t, eps), t, *c) - asked
+        wanted = model.target.ask(model.schedule, x0, eps, t)
+        error = net(add_noise(model.schedule, x0, t, eps), t, *c) - wanted
         total += error.square().flatten(1).mean(1).sum().item()
     return total / len(index)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,10 +14,9 @@ import torch
 from torch import Tensor
 
 from ddpm_teach import nets
-from ddpm_teach.checks import check_int, check_number
+from ddpm_teach.checks import PRECISIONS, check_int, check_number, check_positive, check_word
 from ddpm_teach.diffusion.schedule import SCHEDULES, Schedule
 from ddpm_teach.diffusion.targets import TARGETS, Target
-from ddpm_teach.hardware.precision import PRECISIONS
 
 
 def uniform_times(n: int, T: int, rng: torch.Generator) -> Tensor:
@@ -40,6 +41,7 @@ TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
 }
 
 CONDITIONS = ("class", "attributes")
+OWN = "own"  # what a record calls a schedule that has no name in SCHEDULES
 
 BUDGETS = {  # what a run costs, for --help
     "cpu-minutes": "about ten minutes of two CPU cores",
@@ -63,7 +65,7 @@ class RunOptions:
         net: name and configuration of the network, as `nets.from_config` takes them; None for one of your own.
         budget: which of a preset's plans this is: "cpu-minutes", "cpu-hour" or "gpu".
         minutes: end after about so many minutes, whatever the step.
-        schedule: the name of a noise schedule.
+        schedule: the name of a noise schedule; of a run by another one "own", which its checkpoints hold.
         others: as their help says.
 
     Raises:
@@ -104,35 +106,41 @@ class RunOptions:
         self._check_numbers()
         self._check_names()
         if self.net is not None:
-            object.__setattr__(self, "net", _checked_net(self.net))
+            object.__setattr__(self, "net", nets.checked(self.net))
 
     def _check_numbers(self) -> None:
-        for name, high in (("lr", math.inf), ("ema_decay", 1), ("min_snr", math.inf), ("context_dropout", 1)):
+        for name, high in (("ema_decay", 1), ("min_snr", math.inf), ("context_dropout", 1)):
             check_number(name, getattr(self, name), 0, high)
-        if self.minutes is not None and check_number("minutes", self.minutes, 0) == 0:
-            raise ValueError("minutes: expected a positive number, got 0")
-        if self.lr == 0:
-            raise ValueError("lr: expected a positive number, got 0; nothing would be learned")
+        if self.minutes is not None:
+            check_positive("minutes", self.minutes)
+        check_positive("lr", self.lr, "; nothing would be learned")
         if self.ema_decay == 1:
             raise ValueError(
                 "ema_decay: expected less than 1, got 1; the average would keep the first weights for ever"
             )
 
     def _check_names(self) -> None:
-        words = {"schedule": SCHEDULES, "precision": PRECISIONS, "target": TARGETS, "times": TIMES}
+        words = {"schedule": (*SCHEDULES, OWN), "precision": PRECISIONS, "target": TARGETS, "times": TIMES}
         words["condition"] = CONDITIONS
         if self.budget is not None:
             words["budget"] = BUDGETS
         for name, known in words.items():
-            if not isinstance(value := getattr(self, name), str) or value not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-        if TARGETS[self.target].needs_signal and (usual := SCHEDULES[self.schedule]()).last_with_signal < usual.T:
+            check_word(name, getattr(self, name), known)
+        if self.schedule == OWN or not TARGETS[self.target].needs_signal:
+            return
+        if (usual := SCHEDULES[self.schedule]()).last_with_signal < usual.T:
             raise ValueError(
                 f"target: {self.target} can't be read where ᾱ_T = 0, as {self.schedule} has it; use x0, v or flow"
             )
 
     def noise_schedule(self) -> Schedule:
-        """The noise schedule with that name, T = 1000 or the network's own."""
+        """The noise schedule with that name, T = 1000 or the network's own.
+
+        Raises:
+            ValueError: for a run whose schedule has no name.
+        """
+        if self.schedule == OWN:
+            raise ValueError("schedule: these options' is one of your own, which no name makes; use state.schedule")
         return SCHEDULES[self.schedule](**({"T": T} if (T := (self.net or {}).get("config", {}).get("T")) else {}))
 
     def lr_at(self, step: int) -> float:
@@ -150,13 +158,14 @@ class RunOptions:
         return cls(net=net, **{name: value for name, value in record.items() if name in known})
 
 
-def _checked_net(net: dict) -> dict:
-    """The description with tuples where JSON has lists, so that a record that was saved is equal to itself."""
-    if not isinstance(net, Mapping) or net.get("name") not in nets.NETS or not isinstance(net.get("config"), Mapping):
-        known = ", ".join(nets.NETS)
-        raise ValueError(f'net: expected {{"name": …, "config": {{…}}}} with a name of {known}, or None, got {net!r}')
-    config = {name: tuple(value) if isinstance(value, list) else value for name, value in net["config"].items()}
-    return {"name": net["name"], "config": config}
+def schedule_name(schedule: Schedule) -> str:
+    """The name in SCHEDULES that makes this very schedule, for its T; "own" where there is none."""
+    for name, make in SCHEDULES.items():
+        # Not every schedule has so few steps, or so many.
+        with warnings.catch_warnings(action="ignore"), contextlib.suppress(ValueError):
+            if torch.equal(make(schedule.T).alpha_bar, schedule.alpha_bar):
+                return name
+    return OWN
 
 
 CHOSEN = tuple(option.name for option in fields(RunOptions) if "help" in option.metadata)

@@ -82,7 +82,7 @@ def preset(name: str, budget: str) -> RunOptions:
     if name not in PRESETS:
         raise ValueError(f"preset: unknown preset {name!r}; known are {', '.join(PRESETS)}")
     if budget not in BUDGETS:
-        raise ValueError(f"--budget: unknown budget {budget!r}; known are {', '.join(BUDGETS)}")
+        raise ValueError(f"budget: unknown budget {budget!r}; known are {', '.join(BUDGETS)}")
     return replace(PRESETS[name][budget], budget=budget)
 
 

@@ -60,6 +60,20 @@ def resumed_options(recorded: RunOptions, folder: Path, changes: Mapping[str, An
     return replace(recorded, **changes)
 
 
+def refuse_idle(recorded: RunOptions, changes: Mapping[str, Any]) -> None:
+    """Refuses, for a run that has done all of its steps, options that would change what none is left of.
+
+    Raises:
+        ValueError: that names the first of them.
+    """
+    for name, value in changes.items():
+        if name not in (*FIXED, "steps") and value is not None and value != getattr(recorded, name):
+            raise ValueError(
+                f"{option_name(name)}: changes nothing, since all {recorded.steps} steps of the run are done;"
+                f" leave it out, or add --steps {2 * recorded.steps}"
+            )
+
+
 def _asked_by(name: str, recorded: RunOptions) -> str:
     """What on the command line chooses a field: a named set and its size come with the preset."""
     if name == "data" or (name == "size" and not is_folder(recorded.data)):
@@ -79,14 +93,14 @@ def completed(saved: RunOptions, options: RunOptions, folder: Path) -> RunOption
             f"{path}: isn't readable, and the run's options are only there; remove it, and name them again"
         )
     rest = {name: record[name] for name in CHOSEN if name in record}
-    kept = {name: getattr(saved, name) for name in ("net", "steps", "lr", "ema_decay", "seed", "target")}
-    return replace(options, **{**rest, **kept})
+    recorded = {name: getattr(saved, name) for name in ("net", "steps", "lr", "ema_decay", "seed", "target")}
+    return replace(options, **{**rest, **recorded})
 
 
 def read_json(path: Path) -> dict:
-    """What a file of ours says; nothing where it is missing or damaged."""
+    """What a file of ours says; nothing where it is missing, can't be read or is damaged."""
     try:
-        record = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        record = json.loads(path.read_text(encoding="utf8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}

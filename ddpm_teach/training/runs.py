@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -27,11 +29,13 @@ from ddpm_teach.training.distributed import ALONE, Processes
 from ddpm_teach.training.loop import TrainLog, train, validation_loss
 from ddpm_teach.training.options import CHOSEN, RunOptions, is_folder, option_name
 from ddpm_teach.training.presets import build_net, load_data
-from ddpm_teach.training.resume import completed, load_newest, read_json, resumed_options
+from ddpm_teach.training.resume import completed, load_newest, read_json, refuse_idle, resumed_options
 from ddpm_teach.training.signals import signals_noted
 from ddpm_teach.training.state import TrainState
 from ddpm_teach.training.trial import check_memory, is_out_of_memory, seconds_per_step, too_large
 
+# What a run writes, but for the pages of samples on the way.
+FILES = ("last.pt", "previous.pt", "damaged.pt", "best.pt", "best.json", "losses.csv", RUN, "samples.png")
 LOG_EVERY = 20  # steps; reading a loss waits for the device, so it isn't done at every step
 
 
@@ -52,7 +56,8 @@ def train_run(
         options: of a new run. With `minutes` the number of steps is what this machine does in that time, measured over
             the first few and fixed then, since the rate's decay depends on it. The run ends after it in any case.
         changes: what was asked for by name: of a new run already in `options`; on resuming it changes the record of the
-            interrupted run, which holds for all else.
+            interrupted run, which holds for all else. A new run on a folder of pictures that doesn't name `save_every`
+            has a checkpoint every 100 steps, or 20 of them.
         resume: go on from the newest good checkpoint in the folder.
         processes: those that train together; the one of rank 0 writes.
 
@@ -66,14 +71,23 @@ def train_run(
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out: {folder} is a file; choose another folder")
+    for path in (folder / name for name in FILES):
+        if path.is_dir():
+            raise ValueError(f"--out: {path} is a folder where the run writes a file; move it, or choose another place")
     checkpoint = folder / "last.pt"
     if checkpoint.exists() and not resume:
         raise ValueError(f"--out: {checkpoint} exists already; add --resume to go on with it, or choose another folder")
     saved = load_newest(folder, processes) if resume else None
     if saved:
-        options = resumed_options(completed(saved.options, options, folder), folder, changes)
+        recorded = completed(saved.options, options, folder)
+        options = resumed_options(recorded, folder, changes)
         saved.end_at(options.steps)  # refuses an end that the run is past
+        if saved.step == options.steps:
+            refuse_idle(recorded, changes)
     _check_apart(options, folder)
+    if not saved and is_folder(options.data) and not changes.keys() & {"steps", "minutes"} and processes.rank == 0:
+        steps = f"{options.data}: {options.steps:,} steps are planned"
+        print(f"{steps}, which takes hours without a GPU; --minutes 30 trains for half an hour")
     ends = time.monotonic() + 60 * options.minutes if options.minutes else math.inf
     images, held_out = (part.to(device) for part in load_data(options, tell=print if processes.rank == 0 else None))
     if saved:
@@ -86,15 +100,15 @@ def train_run(
     try:
         check_memory(options, device)
         if not saved:
-            state = _begin(options, images, device, processes, ends)
+            state = _begin(options, images, device, processes, ends, often="save_every" not in changes)
         stream = train(state, images, processes)  # looks at all now, before there is anything to save
         if processes.rank == 0:
             _write_record(folder, state)
         return _to_the_end(state, stream, held_out, folder, ends, processes)
-    except BrokenPipeError:  # of the terminal
-        raise
     except OSError as error:
-        raise OSError(_unwritable(error, folder)) from None
+        if error.errno is not None and error.filename is None:  # of the terminal: files are named
+            raise
+        raise OSError(_last_words(error, folder)) from None
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -113,11 +127,13 @@ def _check_apart(options: RunOptions, folder: Path) -> None:
 
 
 def _begin(
-    options: RunOptions, images: ImageSet, device: torch.device, processes: Processes, ends: float
+    options: RunOptions, images: ImageSet, device: torch.device, processes: Processes, ends: float, often: bool
 ) -> TrainState:
     if options.minutes:
         pace = seconds_per_step(options, images, device, processes)
         options = replace(options, steps=processes.first(min(2**53, max(1, int((ends - time.monotonic()) / pace)))))
+    if often and is_folder(options.data):  # nobody knows yet whether these pictures work: pages early on show it
+        options = replace(options, save_every=min(options.save_every, max(100, options.steps // 20)))
     net = build_net(options).to(device)
     return TrainState.create(net, options.noise_schedule(), options, images.classes, images.told)
 
@@ -126,7 +142,7 @@ def _write_record(folder: Path, state: TrainState) -> None:
     sweep(folder)
     record = state.options.record()
     print(describe(state.device, state.options.precision))
-    print("with", " ".join(f"{option_name(name)} {record[name]}" for name in CHOSEN))
+    print("with", " ".join(f"{option_name(name)} {record[name]}" for name in CHOSEN), flush=True)
     write_bytes(folder / RUN, json.dumps(record, indent=1).encode())
 
 
@@ -166,8 +182,9 @@ def _to_the_end(
                 break
     processes.wait()
     if processes.rank == 0:
-        rest = "" if state.step == options.steps else "; add --resume to go on"
-        best = f"least loss on held-out pictures {least:.4f}"
+        on = f"; to go on: ddpm-teach train --resume --out {shlex.quote(str(folder))}"
+        rest = "" if state.step == options.steps else on
+        best = f"least loss on held-out pictures ({len(held_out):,} of them) {least:.4f}"
         print(f"{folder / 'last.pt'}: {state.step} of {options.steps} steps{rest}; {best}")
     if stopped:
         raise KeyboardInterrupt
@@ -198,16 +215,23 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        tqdm.write(f"{error.filename or 'a file'}: can't be written ({error.strerror or error}); the run goes on")
+        tqdm.write(f"{_unwritable(error, 'a file')}; the run goes on")
 
 
-def _unwritable(error: OSError, folder: Path) -> str:
-    """What couldn't be written, and what is still good."""
-    last = folder / "last.pt"
-    good = f"{last} holds step {load_checkpoint(last).step}" if last.exists() else "no checkpoint was there before"
-    remedy = "choose another --out" if isinstance(error, PermissionError | FileExistsError) else "make room"
-    what = f"{error.filename or folder}: can't be written ({error.strerror or error})"
-    return f"{what}; {good}; {remedy}, then --resume"
+def _unwritable(error: OSError, otherwise: Path | str) -> str:
+    """What couldn't be written: the file, or `otherwise` where the error names none."""
+    return f"{error.filename or otherwise}: can't be written ({error.strerror or error})"
+
+
+def _last_words(error: OSError, folder: Path) -> str:
+    """What couldn't be written, what is still good, and how to go on from there."""
+    what, last = _unwritable(error, folder), folder / "last.pt"
+    in_the_way = isinstance(error, PermissionError | FileExistsError | IsADirectoryError)
+    if not last.exists():
+        remedy = "choose another --out" if in_the_way else "make room"
+        return f"{what}; no checkpoint was there before; {remedy}, then begin again"
+    remedy = "allow writing there" if in_the_way else "make room"
+    return f"{what}; {last} holds step {load_checkpoint(last).step}; {remedy}, then --resume"
 
 
 def _best_loss(folder: Path) -> float:
@@ -217,18 +241,20 @@ def _best_loss(folder: Path) -> float:
 
 
 def _diverged(what: str, log: TrainLog, checkpoint: Path) -> str:
-    good = f"{checkpoint} holds the last good state" if checkpoint.exists() else "nothing was saved yet"
+    good = "nothing was saved yet; begin again"
+    if checkpoint.exists():
+        good = f"{checkpoint} holds the last good state; go on (--resume)"
     return (
-        f"training: {what} is no finite number at step {log.step} (learning rate {log.lr:.3g}); {good};"
-        " go on with a lower rate (--lr) or in float32 (--precision float32)"
+        f"training: {what} is no finite number at step {log.step} (learning rate {log.lr:.3g}); {good}"
+        " with a lower rate (--lr) or in float32 (--precision float32)"
     )
 
 
 def _cut_losses(path: Path, step: int) -> None:
     """Begins the log of losses, or drops from it what comes after `step`, which is done anew, and torn lines."""
-    rows = [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
-    whole = [row for row in rows if len(row) == 3 and row[0].isdigit() and row[2] and int(row[0]) <= step]
-    write_bytes(path, "".join(",".join(row) + "\n" for row in [["step", "loss", "lr"], *whole]).encode())
+    lines = path.read_text(encoding="utf8", errors="replace").splitlines() if path.exists() else []
+    whole = [line for line in lines if (row := re.fullmatch(r"(\d{1,18}),[^,]*,[^,]+", line)) and int(row[1]) <= step]
+    write_bytes(path, "".join(f"{line}\n" for line in ["step,loss,lr", *whole]).encode())
 
 
 def page_of_samples(model: Model, png: Path, n: int = 8, seed: int = 0) -> str:

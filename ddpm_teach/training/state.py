@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_teach import nets
-from ddpm_teach.checks import check_int
+from ddpm_teach.checks import check_classes, check_int, check_schedule, shown
 from ddpm_teach.data.attributes import Attributes
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import TARGETS, Target
+from ddpm_teach.hardware.precision import check_device
 from ddpm_teach.model import Model
-from ddpm_teach.training.options import RunOptions
+from ddpm_teach.training.options import RunOptions, schedule_name
 
 
 class MovingAverage(nn.Module):
@@ -96,21 +97,24 @@ class TrainState:
             told: the `told` of the data set, where the network is told attributes.
 
         Raises:
-            TypeError: for a network without `image_shape`, or options that aren't RunOptions.
+            TypeError: for a network without `image_shape`, what is no schedule, options that aren't RunOptions, or
+                classes that aren't names.
             ValueError: for a network of another T, one that was trained for another target, one whose weights are all
-                frozen, or a schedule by which the target can't be read at T.
+                frozen, a schedule by which the target can't be read at T, or other classes than the network is for.
         """
         options = RunOptions() if options is None else options
         if not isinstance(options, RunOptions):
-            raise TypeError(f"options: expected RunOptions(steps=…, lr=…), got {options!r}")
+            raise TypeError(f"options: expected RunOptions(steps=…, lr=…), got {shown(options)}")
         nets.image_shape(net)
-        inside = nets.unwrapped(net)
+        check_schedule(schedule)
+        classes, inside = check_classes(classes, None if told else nets.context_dim(net)), nets.unwrapped(net)
         _check_trainable(inside, schedule, options)
-        # The record says what the network is, whoever built it.
-        options = replace(options, net=nets.describe(inside) if nets.is_known(inside) else None)
+        # The record says what network and schedule are, whoever built them.
+        described = nets.describe(inside) if nets.is_known(inside) else None
+        options = replace(options, net=described, schedule=schedule_name(schedule))
         inside.target = options.target
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
-        return cls(net, schedule, options, _adam(net, options.lr), MovingAverage(inside), tuple(classes), dict(told))
+        return cls(net, schedule, options, _adam(net, options.lr), MovingAverage(inside), classes, dict(told))
 
     @property
     def target(self) -> Target:
@@ -148,7 +152,8 @@ class TrainState:
         self.options = replace(self.options, steps=steps, lr=self.options.lr if lr is None else lr)
 
     def to(self, device: torch.device | str) -> TrainState:
-        """Moves all of the run to a device, in place; itself."""
+        """Moves all of the run to a device, in place; itself. A ValueError for a device that isn't here."""
+        device = check_device(device)
         self.net.to(device)
         self.ema.module.to(device)
         weights = self.optimizer.param_groups[0]["params"]
@@ -179,6 +184,14 @@ class TrainState:
         self.to(self.device)
 
 
+def check_state(state: object) -> None:
+    """Refuses what isn't a run, above all its network or its model."""
+    if not isinstance(state, TrainState):
+        raise TypeError(
+            f"state: expected a TrainState, got {shown(state)}; use TrainState.create(net, schedule, options, classes)"
+        )
+
+
 def _adam(net: nn.Module, lr: float) -> torch.optim.Optimizer:
     fused = next(net.parameters()).device.type in ("cpu", "cuda")
     return torch.optim.Adam(net.parameters(), lr=lr, fused=fused)
@@ -204,4 +217,5 @@ def _check_trainable(net: nn.Module, schedule: Schedule, options: RunOptions) ->
 
 def step_generator(seed: int, step: int) -> torch.Generator:
     """The source of all random choices of one step of one run, the same on every machine."""
+    check_int("seed", seed, 0, 2**63 - 1)
     return torch.Generator("cpu").manual_seed((seed * 1_000_003 + step) % 2**63)

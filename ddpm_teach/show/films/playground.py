@@ -19,7 +19,7 @@ import traitlets
 from IPython.display import display
 from ipywidgets import FloatSlider, IntSlider
 
-from ddpm_teach.checks import check_int
+from ddpm_teach.checks import check_int, check_model
 from ddpm_teach.diffusion.sampling import SAMPLERS, Sampler
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.diffusion.types import Frame
@@ -198,9 +198,7 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
         ValueError: for n or steps out of range.
         FloatingPointError: for a network that makes numbers that aren't finite.
     """
-    if not isinstance(model, Model):
-        got = type(model).__name__
-        raise TypeError(f'model: expected a Model, got a {got}; use load_model("sprites"), or Model(net, schedule)')
+    check_model(model)
     check_int("n", n, 1)
     check_int("steps", steps, 1, min(100, model.schedule.T))
     return Playground(model, n, steps)

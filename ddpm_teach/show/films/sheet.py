@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ddpm_teach.checks import check_int, check_number
-from ddpm_teach.show.pictures import check_batch, tile, to_image, to_png
+from ddpm_teach.show.pictures import check_batch, check_ending, tile, to_image, to_png
 from ddpm_teach.storage import write_bytes
 
 LIGHT, GREY, INK = (250, 250, 250), (110, 110, 110), (40, 40, 40)
@@ -69,7 +69,13 @@ class Scrubber:
         )
 
     def save(self, path: str | Path) -> None:
-        """Writes a page of its own with the film in it, for any browser; `html` is the fragment for a page of yours."""
+        """Writes a page of its own with the film in it, for any browser; `html` is the fragment for a page of yours.
+
+        Raises:
+            ValueError: for a path that doesn't end in .html.
+            OSError: if the file can't be written.
+        """
+        path = check_ending("path", path, [".html", ".htm"])
         title = html.escape(self.summary)
         head = (
             '<!doctype html>\n<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'

@@ -1,0 +1,78 @@
+"""What a network refuses: sizes that can't be built, and pictures, times and contexts that it wasn't built for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ddpm_teach.checks import check_floats, check_int, check_time, shown
+
+
+def check_sizes(low: int = 1, **sizes: int) -> None:
+    """Refuses widths, numbers of channels and the like that aren't whole numbers ≥ `low`."""
+    for name, size in sizes.items():
+        check_int(name, size, low)
+
+
+def check_tuple(name: str, sizes: Sequence[int], like: str) -> tuple[int, ...]:
+    """`sizes` as a tuple of whole numbers ≥ 1, of as many as `like` shows, "(channels, height, width)"."""
+    if not isinstance(sizes, Sequence) or (not like.endswith("…)") and len(sizes) != like.count(",") + 1):
+        raise TypeError(f"{name}: expected a tuple {like} of whole numbers, got {shown(sizes)}; use {name}={like}")
+    return tuple(check_int(name, size, 1) for size in sizes)
+
+
+def check_size(x: Tensor, image_shape: tuple[int, int, int]) -> None:
+    """Checks that x is (b, *image_shape), of floats.
+
+    Raises:
+        ValueError, TypeError: that name what came and the remedy.
+    """
+    _check_shape(x, image_shape)
+    check_floats(x)
+
+
+def _check_shape(x: Tensor, image_shape: tuple[int, int, int]) -> None:
+    channels, height, width = image_shape
+    if x.ndim != 4:
+        raise ValueError(
+            f"x: expected a batch (b, {channels}, {height}, {width}), got {tuple(x.shape)}; x[None] makes one"
+        )
+    if x.shape[1] != channels:
+        raise ValueError(
+            f"x: expected {channels} channels, got {x.shape[1]}; convert the pictures or build the net for them"
+        )
+    if x.shape[2:] != (height, width):
+        raise ValueError(
+            f"x: expected pictures of {height}×{width}, got {x.shape[2]}×{x.shape[3]};"
+            " pad them (data.load(size=…)) or build the net for that size"
+        )
+
+
+def check_input(
+    x: Tensor, t: Tensor, c: Tensor | None, image_shape: tuple[int, int, int], T: int, context_dim: int | None
+) -> None:
+    """Checks net(x, t, c): x (b, *image_shape), t long (b,) in 1…T, c (b, context_dim) or None.
+
+    Raises:
+        ValueError: that names the argument, what came, and the remedy.
+        TypeError: if x isn't of floats, t isn't of whole numbers, or c is no tensor.
+    """
+    _check_shape(x, image_shape)
+    if not isinstance(t, Tensor) or t.shape != (len(x),):
+        got = tuple(t.shape) if isinstance(t, Tensor) else shown(t)
+        raise ValueError(
+            f"t: expected a long tensor ({len(x)},), one time per picture, got {got}; use torch.full(({len(x)},), t)"
+        )
+    check_time(t, 1, T, x)  # and that x is of floats
+    if c is None:
+        return
+    if context_dim is None:
+        raise ValueError("c: this network takes no context; leave it out, or use a network with a context_dim")
+    if not isinstance(c, Tensor):
+        raise TypeError(f"c: expected a tensor ({len(x)}, {context_dim}), got {type(c).__name__}; use torch.tensor(c)")
+    if c.shape != (len(x), context_dim):
+        raise ValueError(
+            f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"
+            f" torch.nn.functional.one_hot(labels, {context_dim}).float() makes them from labels"
+        )
