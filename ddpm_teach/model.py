@@ -24,7 +24,7 @@ from ddpm_teach.diffusion.types import Denoiser, Net
 from ddpm_teach.hardware.precision import check_device, tuned
 from ddpm_teach.storage import course_path, read_tensors, write_tensors
 
-NAMES = ("sprites", "mnist", "mnist32")
+NAMES = ("sprites", "sprites-context", "mnist", "mnist-context", "mnist32")
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,12 +261,13 @@ def load_weights(path: str | Path) -> Model:
         return Model(net, schedule, target, tuple(meta["classes"]), "", attributes, meta.get("data", ""))
 
 
-def save_net(path: str | Path, net: nn.Module, classes: Iterable[str]) -> None:
+def save_net(path: str | Path, net: nn.Module, classes: Iterable[str], attributes: Attributes | None = None) -> None:
     """Writes a network that isn't sampled from, a classifier, in half precision."""
     nets.image_shape(net)  # refuses what is no network
     classes = check_classes(classes)
     tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
-    write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(classes)})
+    meta = {"net": nets.describe(net), "classes": list(classes)} | ({"attributes": attributes} if attributes else {})
+    write_tensors(path, "weights", tensors, meta)
 
 
 def load_net(path: str | Path) -> tuple[nn.Module, dict]:

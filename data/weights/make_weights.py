@@ -1,6 +1,6 @@
 """Makes the weight files of this folder.
 
-    python make_weights.py classifier sprites                   # trains a judge of samples, one to five minutes
+    python make_weights.py classifier sprites                   # trains a judge of samples, five to ten minutes
     python make_weights.py classifier mnist
     python make_weights.py sprites ../../runs/sprites/last.pt   # from the run of `ddpm-teach train sprites`
     python make_weights.py mnist ../../runs/mnist/last.pt
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from ddpm_teach import (
     Classifier,
@@ -32,6 +31,7 @@ from ddpm_teach import (
     save_weights,
     validation_loss,
 )
+from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
 from ddpm_teach.model import save_net
 from ddpm_teach.show import save_png
 
@@ -62,27 +62,26 @@ PLANS = {
 }
 
 
-def make_classifier(name: str, epochs: int = 6, batch_size: int = 128) -> None:
-    """Adam with a one-cycle rate on the train split; little noise is added, since samples are never quite flat."""
+def make_classifier(name: str, epochs: str = "12") -> None:
+    """Trains a judge, and prints how right it is on test pictures, and how sure of what isn't data."""
     torch.manual_seed(0)
     train, test = load(name, "train"), load(name, "test")
+    if train.attributes:
+        train = train.conditioned()
+        test = test.conditioned(train.told)
     channels, size, _ = train.image_shape
-    net = Classifier(channels, size, len(train.classes))
-    steps = epochs * (len(train) // batch_size)
-    optimizer = torch.optim.AdamW(net.parameters())
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    for _ in range(epochs):
-        for index in torch.randperm(len(train)).split(batch_size)[: steps // epochs]:
-            x = train.pictures(index)
-            loss = cross_entropy(net(x + 0.05 * torch.randn_like(x)), train.labels[index])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            rates.step()
-    save_net(HERE / f"{name}-classifier.safetensors", net.eval(), train.classes)
-    every = slice(None)
-    for split, images in (("train", train), ("test", test)):
-        print(split, class_accuracy(load_classifier(name), images.pictures(every), images.labels))
+    columns = tuple(1 + len(words) for words in train.told.values())
+    net = Classifier(channels, size, len(train.classes), 32, columns, hidden=64)
+    for epoch, loss in enumerate(train_judge(net, train, int(epochs)), 1):
+        print(f"epoch {epoch}: loss {loss:.3f}", flush=True)
+    save_net(HERE / f"{name}-classifier.safetensors", net, train.classes, train.told)
+    judge, x = load_classifier(name), test.pictures(slice(None))
+    print(f"class {class_accuracy(judge, x, test.labels):.4f}, sure of test pictures {sure(judge, x):.4f}")
+    if train.told:
+        right = torch.stack(judge.words(x), 1) == numbered(test.contexts(slice(None)), test.told)
+        print(dict(zip(train.told, [round(share, 4) for share in right.float().mean(0).tolist()], strict=True)))
+    for what, pictures in not_data(x, test.labels, torch.Generator().manual_seed(1)).items():
+        print(f"sure of {what}: {sure(judge, pictures):.4f}")
 
 
 def make(name: str, checkpoint: str) -> None:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 
 from ddpm_teach.checks import check_int
-from ddpm_teach.cli.options import add_device, add_sampler, device_named, file_name, sampler_for, sampler_of, whole
+from ddpm_teach.cli.options import (
+    add_device,
+    add_sampler,
+    check_output,
+    device_named,
+    file_name,
+    file_path,
+    sampler_for,
+    sampler_of,
+    whole,
+)
 from ddpm_teach.data.sets import load
 from ddpm_teach.evaluation.evaluate import PARTS, evaluate, judge_of
 from ddpm_teach.evaluation.metrics import CLASSIFIERS
 from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import NAMES, load_model
+from ddpm_teach.storage import write_bytes
 
 MOST = 1_000_000  # samples: more say nothing new, and take days
 EPILOG = """examples:
@@ -27,11 +40,16 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_sampler(command)
     command.add_argument("--n", type=whole, metavar="N", default=2000, help="samples (default: %(default)s)")
     add_device(command)
+    command.add_argument(
+        "--json", type=file_path, metavar="FILE", help="write all measures there, with their errors, floors, ceilings"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Samples, and prints how far from real pictures they are, how many are as asked for, and the seconds."""
     check_int("n", args.n, PARTS, MOST)
+    if args.json:
+        check_output("--json", args.json)
     sampler, device = sampler_of(args), device_named(args.device)
     model = load_model(args.weights, device)
     sampler = sampler_for(model, sampler, args)
@@ -42,5 +60,13 @@ def run(args: argparse.Namespace) -> int:
     print(f"Fréchet distance  {result.frechet}   (training pictures in their place: {result.floor})")
     if result.accuracy is not None:
         print(f"class accuracy    {result.accuracy.value:.1%} ± {result.accuracy.error:.1%}")
+    for name, (samples, real) in result.named.items():
+        print(f"{name:17} {samples.value:.1%} ± {samples.error:.1%} as asked   (of real pictures: {real:.1%})")
+    for name, (samples, real) in result.looks.items():
+        print(f"{name:17} {samples}   (real pictures: {real:.3g})")
     print(f"seconds           {result.seconds:.3f} a sample")
+    if args.json:
+        how = {"weights": args.weights, "seed": args.seed, **asdict(sampler)}
+        write_bytes(args.json, json.dumps(how | result.record(), indent=1, ensure_ascii=False).encode())
+        print(f"{args.json}: all of this")
     return 0

@@ -39,6 +39,7 @@ EPILOG = f"""At most {MOST:,} pictures are drawn; more than {LARGE:,} aren't enl
 
 examples:
   ddpm-teach sample sprites --context hero --context "side hero" --n 16
+  ddpm-teach sample sprites --context "a king with green hair, holding an axe"
   ddpm-teach sample mnist --gif digits.gif
   ddpm-teach sample runs/mnist32/best.pt --sampler heun --steps 25 --guidance 3 --png threes.png --context 3"""
 
@@ -85,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
     if args.context and not takes_classes(model):
         raise ValueError(f"--context: the network of {args.weights} takes no class; leave the option out")
     names = tuple(args.context or model.classes) if takes_classes(model) else ()
-    contexts = model.context(*names).repeat_interleave(args.n, 0) if names else None
+    contexts = None
+    if names:
+        contexts = model.context(*names, n=args.n, rng=torch.Generator("cpu").manual_seed(args.seed))
     count = args.n * max(1, len(names))
     if count > MOST:
         raise ValueError(

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ddpm_teach.data.attributes import Attributes
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.nets import Classifier
 
@@ -57,7 +58,7 @@ def train_judge(
     steps = epochs * (len(images) // batch_size)
     optimizer = torch.optim.AdamW(net.parameters())
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    targets = words_numbered(images) if net.config["columns"] else None
+    targets = numbered(images.contexts(slice(None)), images.told) if net.config["columns"] else None
     for _ in range(epochs):
         total = 0.0
         order = torch.randperm(len(images), generator=rng, device="cpu")
@@ -89,10 +90,9 @@ def _judge_loss(
     return loss
 
 
-def words_numbered(images: ImageSet) -> Tensor:
-    """(n, columns) the number of each picture's word in every column that is told: 0 for none, then as in `told`."""
-    rows = images.contexts(slice(None))
-    parts = rows.split([len(words) for words in images.told.values()], dim=1)
+def numbered(rows: Float[Tensor, "n d"], attributes: Attributes) -> Tensor:
+    """(n, columns) the number of the word in every column of rows: 0 for none, then as in `attributes`."""
+    parts = rows.split([len(words) for words in attributes.values()], dim=1)
     return torch.stack([torch.where(part.any(1), part.argmax(1) + 1, 0) for part in parts], 1)
 
 

@@ -31,7 +31,32 @@ _LAYERNORM = {"name": "LayerNormUNet", "config": dict(image_shape=(1, 28, 28), T
 _SMALL_ATTENTION = _attention_unet((32, 48, 64, 64, 96, 80), groups=8, heads=4, dropout=0.0)
 _FULL_ATTENTION = _attention_unet((64, 128, 256, 512, 512, 384), groups=32, heads=8, dropout=0.1)
 
-_sprites = RunOptions("sprites", net=_context_unet(3, 64, 5, 16), steps=12_000)
+WORDS = 456  # that the sprites' attributes have: the width of a context that tells them all
+
+
+def _drawer(widths: tuple[int, ...]) -> dict:
+    config = dict(channels=3, widths=widths, attention_at=(8, 4), size=16, groups=8, heads=4, dropout=0.0)
+    return {"name": "AttentionUNet", "config": config | {"context_dim": WORDS}}
+
+
+# Told all attributes a network needn't guess them: it draws clean outlines after a tenth of the time.
+_sprites = RunOptions(
+    "sprites",
+    net=_drawer((48, 64, 96, 128, 144, 112)),
+    steps=8_000,
+    batch_size=128,
+    lr=2e-3,
+    warmup=200,
+    target="v",
+    times="stratified",
+    condition="attributes",
+)
+_sprites_context = RunOptions(
+    "sprites", net=_context_unet(3, 64, 5, 16), steps=12_000, lr=2e-3, warmup=200, target="v", times="stratified"
+)
+_mnist_context = RunOptions(
+    "mnist", net=_context_unet(1, 32, 10, 28), steps=5_000, lr=2e-3, warmup=200, target="v", times="stratified"
+)
 # 6,600 steps with these times and weights draw better digits than 8,000 without: time_to_quality.py.
 _mnist = RunOptions("mnist", net=_LAYERNORM, steps=6_000, times="stratified", min_snr=5.0)
 _fashion = replace(_mnist, data="fashion_mnist")
@@ -43,12 +68,17 @@ FOLDER = RunOptions(size=32, steps=12_000)  # on your own pictures
 # None of the shipped weights comes from the budget "gpu". An H100 makes 346 steps of `sprites` in a second.
 PRESETS: dict[str, dict[str, RunOptions]] = {
     "sprites": {
+        "cpu-minutes": replace(_sprites, net=_drawer((32, 40, 64, 80, 96, 72)), steps=1_500, batch_size=64),
+        "cpu-hour": _sprites,
+        "gpu": replace(_sprites, steps=30_000),
+    },
+    "sprites-context": {
         # Lesson 03's run. Asked for x0, and not for the noise, a network learns shapes and colours first.
         "cpu-minutes": RunOptions(
             "sprites", net=_context_unet(3, 32, 5, 16), steps=800, batch_size=24, lr=3e-3, target="x0"
         ),
-        "cpu-hour": _sprites,
-        "gpu": replace(_sprites, steps=26_000),
+        "cpu-hour": _sprites_context,
+        "gpu": replace(_sprites_context, steps=40_000),
     },
     "mnist": {
         "cpu-minutes": replace(_mnist, steps=1_000, lr=3e-3),
@@ -59,6 +89,11 @@ PRESETS: dict[str, dict[str, RunOptions]] = {
         "cpu-minutes": replace(_fashion, steps=1_000, lr=3e-3),
         "cpu-hour": _fashion,
         "gpu": replace(_fashion, steps=30_000),
+    },
+    "mnist-context": {
+        "cpu-minutes": replace(_mnist_context, steps=800),
+        "cpu-hour": _mnist_context,
+        "gpu": replace(_mnist_context, steps=20_000, batch_size=128),
     },
     "mnist32": {
         "cpu-minutes": replace(_mnist32, steps=500),

@@ -263,7 +263,7 @@ def page_of_samples(model: Model, png: Path, n: int = 8, seed: int = 0) -> str:
     Raises:
         FloatingPointError: if the network makes numbers that aren't finite.
     """
-    contexts = model.all_contexts(n)
+    contexts = model.all_contexts(n, torch.Generator("cpu").manual_seed(seed))
     count, scale = (n * n, 1.0) if contexts is None else (len(contexts), 2.0)
     steps = min(20, model.schedule.T)
     save_png(sample(model, count, contexts, seed=seed, steps=steps, guidance_scale=scale), png, columns=n)
