@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import hashlib
 import importlib
@@ -19,12 +20,13 @@ import torch
 from ddpm_teach.data import sets
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.sets import load
+from ddpm_teach.data.sprites import sprites as stored
 from ddpm_teach.storage import course_path
 
 
 @pytest.fixture(scope="module")
 def sprites() -> dict[str, ImageSet]:
-    return {split: load("sprites", split) for split in ("train", "test")}
+    return {split: load("sprites", split) for split in ("train", "test", "held_out")}
 
 
 # --- sprites --------------------------------------------------------------------------------------------------------
@@ -45,16 +47,66 @@ def test_no_sprite_occurs_twice_within_or_across_the_splits(sprites):
     assert len(set(pictures)) == len(pictures)
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("split", ["train", "test", "held_out"])
 def test_every_sprite_has_its_words(sprites, split):
     """Each attribute is a column as long as the split; every class has at least 6 kinds, of which none is rare."""
     images = sprites[split]
-    assert set(images.attributes) == {"kind", "color", "accent", "item", "facing"}
     for name, column in images.attributes.items():
         assert len(column) == len(images) and column.dtype.kind == "U", name
-    for label in range(5):
+    for label in range(5 if split != "held_out" else 0):
         kinds, counts = np.unique(images.attributes["kind"][images.labels.numpy() == label], return_counts=True)
         assert len(kinds) >= 6 and counts.min() > counts.max() / 2, images.classes[label]
+
+
+@pytest.mark.parametrize("split", ["train", "test", "held_out"])
+def test_every_colour_that_is_recorded_is_seen(sprites, split, make_sprites):
+    """At least two pixels have a tone of the ramp; a part that isn't there has no colour."""
+    from canvas import BLACK, RAMPS, WHITE
+
+    table, pixels = sprites[split].attributes, stored(split).pixels
+    for column in [name for name in table if name.endswith("color") or name == "skin"]:
+        for ramp in set(table[column]) - {"none"}:
+            tones = [*RAMPS[ramp][:4], *{"white": [WHITE], "black": [BLACK]}.get(ramp, [])]
+            assert np.isin(pixels[table[column] == ramp], tones).sum((1, 2)).min() >= 2, (column, ramp)
+    for part in ("hat", "cape", "item", "shield", "pattern"):
+        assert ((table[part] == "none") == (table[f"{part}_color"] == "none")).all()
+
+
+def test_parts_are_independent_of_the_kind(sprites):
+    """Every held item occurs with at least four kinds of hero, every hair colour with every kind that shows hair, but
+    for what is held out."""
+    table, heroes = sprites["train"].attributes, np.isin(sprites["train"].labels, (0, 4))
+    kind, item, color = (table[name][heroes] for name in ("kind", "item", "hair_color"))
+    assert min(len(set(kind[item == one])) for one in set(item)) >= 4
+    colors = set(color) - {"none"}
+    held = [words for words in held_out_words() if set(words) == {"kind", "hair_color"}]
+    for one in set(kind[color != "none"]):
+        missing = colors - set(color[kind == one])
+        assert missing == {words["hair_color"] for words in held if words["kind"] == one}
+
+
+def held_out_words() -> list[dict[str, str]]:
+    """The combinations, as the card of the data set names them."""
+    source = (course_path("data/sprites") / "make_sprites.py").read_text()
+    tree = next(
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "HELD_OUT"
+    )
+    return ast.literal_eval(tree)
+
+
+def test_held_out_combinations_are_in_that_split_alone(sprites):
+    def shows(split: str, words: dict[str, str]) -> int:
+        table = sprites[split].attributes
+        return int(np.logical_and.reduce([table[column] == word for column, word in words.items()]).sum())
+
+    combinations = held_out_words()
+    assert len(combinations) >= 10
+    for words in combinations:
+        assert shows("train", words) == shows("test", words) == 0 < 20 <= shows("held_out", words), words
+        for column, word in words.items():
+            assert shows("train", {column: word}) >= 50, "each word is common by itself"
 
 
 def test_side_heroes_face_sideways_and_heroes_do_not(sprites):
@@ -78,6 +130,7 @@ def test_sprites_stand_on_white(sprites):
 def test_the_classes_differ_and_the_splits_have_one_law(sprites):
     """A class has the same mean sprite in both splits, up to the spread of a mean, and another one than the others."""
     means = {split: [s.pictures(s.labels == k).mean(0) for k in range(5)] for split, s in sprites.items()}
+    del means["held_out"]
     for k in range(5):
         # 500 test sprites: a pixel's mean has a standard error of at most 1 / √500 = 0.045; 5 of them for the worst one
         assert (means["train"][k] - means["test"][k]).abs().max() < 5 / 500**0.5

@@ -1,0 +1,99 @@
+"""Scenes: what a caption says of one is so, in the picture as in the records; seeds and splits hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm_teach import load
+from ddpm_teach.data import captions, scenes
+from ddpm_teach.data.scenes import HELD_OUT, load_scenes, records, scene_caption
+from ddpm_teach.data.sprites import sprites
+
+N = 300
+
+
+@pytest.fixture(scope="module", params=["train", "test", "held_out"])
+def split(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def images(split):
+    return load("scenes", split, n=N)
+
+
+def test_scenes_are_pictures_of_32_pixels_with_their_place_as_the_class(images):
+    assert images.image_shape == (3, 32, 32) and len(images) == N
+    assert [images.classes[k] for k in images.labels] == images.attributes["background"].tolist()
+    assert 6 <= len(images.classes) <= 8 and len(images.labels.unique()) == len(images.classes)
+
+
+def test_scene_i_follows_from_seed_split_and_number_alone(split, images):
+    assert torch.equal(load("scenes", split, n=20).images, images.images[:20])
+    assert not torch.equal(load_scenes(split, 20, seed=1).images, images.images[:20])
+
+
+def test_captions_are_true_of_the_records(images):
+    for i in range(N):
+        both = [images.attributes["caption"][i], scene_caption(images.attributes, i)]
+        for text in both:
+            claims, shown = captions.parse(text), records(images.attributes, i)
+            assert len(claims.sprites) == len(shown), text
+            assert all(captions.matches(*pair) for pair in zip(shown, claims.sprites, strict=True)), text
+            assert (claims.relation or "none") == images.attributes["relation"][i], text
+            assert claims.background in (None, images.attributes["background"][i]), text
+        assert claims.background is not None  # of the complete one
+
+
+def test_sprites_lie_apart_as_the_relation_says(monkeypatch):
+    """On a plain ground, which no sprite has, the first sprite's pixels and the second's are found and compared."""
+    magic = np.array([1, 2, 3], np.uint8)
+    monkeypatch.setattr(scenes, "draw", lambda name, rng: np.tile(magic, (32, 32, 1)))
+    images = load_scenes("train", 200)
+    seen = set()
+    for i in range(200):
+        shown = records(images.attributes, i)
+        drawn = (images.images[i].permute(1, 2, 0) != torch.from_numpy(magic)).any(2).numpy()
+        if len(shown) == 1:
+            continue
+        relation = images.attributes["relation"][i]
+        along = 1 if relation in ("left of", "right of") else 0
+        used = drawn.any(1 - along)
+        gaps = [k for k in range(32) if used[:k].any() and used[k:].any()]
+        sizes = sorted(int(_drawn_pixels(record).sum()) for record in shown)
+        split_at = [k for k in gaps if sorted(int(part.sum()) for part in np.split(drawn, [k], axis=along)) == sizes]
+        assert split_at, relation
+        near, _ = np.split(drawn, split_at[:1], axis=along)
+        first = shown[0] if relation in ("left of", "above") else shown[1]
+        assert int(near.sum()) == int(_drawn_pixels(first).sum())
+        seen.add(relation)
+    assert seen == set(scenes.RELATIONS)
+
+
+def _drawn_pixels(record: dict[str, str]) -> np.ndarray:
+    """The sprite that has exactly this record (the first of those that do)."""
+    table = sprites("train").attributes
+    rows = np.logical_and.reduce([table[name] == word for name, word in record.items()])
+    counts = {int((sprites("train").pixels[i] > 0).sum()) for i in np.flatnonzero(rows)}
+    if len(counts) > 1:
+        pytest.skip("two sprites share a record and differ in size")
+    return sprites("train").pixels[np.flatnonzero(rows)[0]] > 0
+
+
+def test_what_is_held_out_is_nowhere_else(split, images):
+    held = [
+        any(
+            HELD_OUT.get(record["kind"]) == images.attributes["background"][i]
+            for record in records(images.attributes, i)
+        )
+        or any(_is_rare(record) for record in records(images.attributes, i))
+        for i in range(N)
+    ]
+    assert all(held) if split == "held_out" else not any(held)
+
+
+def _is_rare(record: dict[str, str]) -> bool:
+    table = sprites("held_out").attributes
+    return bool(np.logical_and.reduce([table[name] == word for name, word in record.items()]).any())
