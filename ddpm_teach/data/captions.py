@@ -430,7 +430,7 @@ def caption(
         adjective = f"{color('hair_color').strip().replace(' ', '-')}-haired "
     if "beard" in told:
         shown = color("hair_color") if record["hair"] == NONE else ""
-        beard = "moustache" if told["beard"] == "moustache" else f"{told['beard']} {shown}beard"
+        beard = f"{shown}moustache" if told["beard"] == "moustache" else f"{told['beard']} {shown}beard"
         parts.append(f"with {_with_article(beard)}")
     for how, column, after in (
         ("with", "pattern", ""),

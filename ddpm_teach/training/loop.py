@@ -133,6 +133,7 @@ def _check_pictures(net: Net, classes: tuple[str, ...], images: ImageSet) -> Non
         raise ValueError(
             f"images: the network takes contexts of width {width}, got {what};"
             f" build it with context_dim={images.context_dim}"
+            + (", or tell it attributes: images.conditioned()" if images.attributes and not images.told else "")
         )
 
 
