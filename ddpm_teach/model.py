@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,15 +13,15 @@ from torch import Tensor, nn
 
 from ddpm_teach import nets
 from ddpm_teach.checks import check_classes, check_finite, check_int, check_model, check_schedule, shown
-from ddpm_teach.data import captions
 from ddpm_teach.data.attributes import Attributes, Claim, drawn, rows
 from ddpm_teach.data.images import ImageSet
+from ddpm_teach.data.prompts import claim, parse
 from ddpm_teach.data.sets import load
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, TARGETS, Target, target_named
 from ddpm_teach.diffusion.types import Denoiser, Net
 from ddpm_teach.hardware.precision import check_device, tuned
-from ddpm_teach.storage import course_path, read_tensors, write_tensors
+from ddpm_teach.storage import check_same_shapes, course_path, read_tensors, understood, write_tensors
 
 NAMES = ("sprites", "sprites-context", "mnist", "mnist-context", "mnist32")
 
@@ -110,7 +109,7 @@ class Model:
             raise ValueError("context: this network takes none; leave it out, and it draws what it likes")
         check_int("n", n, 1)
         if self.attributes:
-            claims = [captions.claim(column, word) for column, word in words.items()]
+            claims = [claim(column, word) for column, word in words.items()]
             return torch.cat([self._rows(name, claims, n, rng) for name in names or [""]])
         if words:
             raise ValueError(
@@ -130,7 +129,7 @@ class Model:
             of_class = images.labels.numpy() == self.classes.index(name)
             table = {column: words[of_class] for column, words in table.items()}
         elif name:
-            claims = [*captions.parse(name).only, *claims]
+            claims = [*parse(name).only, *claims]
         return rows(drawn(table, claims, n, rng), self.attributes).float()
 
     def all_contexts(self, each: int = 1, rng: torch.Generator | None = None) -> Tensor | None:
@@ -285,29 +284,3 @@ def load_net(path: str | Path) -> tuple[nn.Module, dict]:
     check_same_shapes(path, net.state_dict(), tensors)
     net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     return net.eval().requires_grad_(False), meta
-
-
-@contextlib.contextmanager
-def understood(path: str | Path) -> Iterator[None]:
-    """Around what reads the contents of a whole file: what is missing or unknown there is told with the file's path.
-
-    Raises:
-        ValueError: in the place of every error that contents can cause; it comes from another edition, or program.
-    """
-    try:
-        yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        what = f"has no {error}" if isinstance(error, KeyError) else f"holds what can't be read here ({error})"
-        raise ValueError(f"{path}: {what}; was it made by another version of ddpm-teach? Use that one") from error
-
-
-def check_same_shapes(path: str | Path, mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
-    """Refuses a file with another network's weights, naming the first that differs."""
-    shapes, others = ({name: tuple(value.shape) for name, value in weights.items()} for weights in (mine, theirs))
-    for name in {**shapes, **others}:
-        if shapes.get(name) != others.get(name):
-            what = f"of shape {others[name]}" if name in others else "not"
-            raise ValueError(
-                f"{path}: has {name} {what}, the network at hand {shapes.get(name, 'not')}; build the network that was"
-                " saved, with the version of ddpm-teach that saved it"
-            )

@@ -6,11 +6,13 @@ hash's own 64 digits set to zero, so that a flipped bit anywhere, in the numbers
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, torch as safetensors
@@ -132,3 +134,29 @@ def course_path(name: str) -> Path:
         if (root / name).exists():
             return root / name
     raise FileNotFoundError(f"{name} is missing from this installation of ddpm-teach; reinstall it, or use a clone")
+
+
+@contextlib.contextmanager
+def understood(path: str | Path) -> Iterator[None]:
+    """Around what reads the contents of a whole file: what is missing or unknown there is told with the file's path.
+
+    Raises:
+        ValueError: in the place of every error that contents can cause; it comes from another edition, or program.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"has no {error}" if isinstance(error, KeyError) else f"holds what can't be read here ({error})"
+        raise ValueError(f"{path}: {what}; was it made by another version of ddpm-teach? Use that one") from error
+
+
+def check_same_shapes(path: str | Path, mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
+    """Refuses a file with another network's weights, naming the first that differs."""
+    shapes, others = ({name: tuple(value.shape) for name, value in weights.items()} for weights in (mine, theirs))
+    for name in {**shapes, **others}:
+        if shapes.get(name) != others.get(name):
+            what = f"of shape {others[name]}" if name in others else "not"
+            raise ValueError(
+                f"{path}: has {name} {what}, the network at hand {shapes.get(name, 'not')}; build the network that was"
+                " saved, with the version of ddpm-teach that saved it"
+            )

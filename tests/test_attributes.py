@@ -8,7 +8,7 @@ import torch
 
 import ddpm_teach as dt
 from ddpm_teach.data.attributes import drawn, rows, words_of
-from ddpm_teach.data.captions import matches, parse
+from ddpm_teach.data.prompts import matches, parse
 
 TINY = dict(channels=3, widths=(8, 8, 8, 8, 16, 16), attention_at=(), size=16, groups=8, heads=4, dropout=0.0)
 

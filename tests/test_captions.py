@@ -7,8 +7,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from ddpm_teach.data import captions
-from ddpm_teach.data.captions import caption, matches, parse, some_columns, tokens, vocabulary
+from ddpm_teach.data.captions import caption, some_columns
+from ddpm_teach.data.lexicon import BACKGROUNDS, RELATIONS, tokens, vocabulary
+from ddpm_teach.data.prompts import matches, parse
 from ddpm_teach.data.sprites import sprites
 
 
@@ -101,12 +102,12 @@ def test_a_scene_is_two_sprites_how_they_stand_and_where():
     assert "green" in slime[1][0]["color"]
 
 
-@pytest.mark.parametrize(("relation", "ways"), captions.RELATIONS.items())
+@pytest.mark.parametrize(("relation", "ways"), RELATIONS.items())
 def test_every_way_to_say_a_relation_is_understood(relation, ways):
     assert {parse(f"a king {said} a bat").relation for said in ways} == {relation}
 
 
-@pytest.mark.parametrize(("place", "ways"), captions.BACKGROUNDS.items())
+@pytest.mark.parametrize(("place", "ways"), BACKGROUNDS.items())
 def test_every_way_to_say_a_place_is_understood(place, ways):
     assert {parse(f"{text}, a bat").background for text in ways} == {place}
     assert {parse(f"a bat {text}").background for text in ways} == {place}

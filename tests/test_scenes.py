@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ddpm_teach import load
-from ddpm_teach.data import captions, scenes
+from ddpm_teach.data import prompts, scenes
 from ddpm_teach.data.scenes import HELD_OUT, load_scenes, records, scene_caption
 from ddpm_teach.data.sprites import sprites
 
@@ -39,9 +39,9 @@ def test_captions_are_true_of_the_records(images):
     for i in range(N):
         both = [images.attributes["caption"][i], scene_caption(images.attributes, i)]
         for text in both:
-            claims, shown = captions.parse(text), records(images.attributes, i)
+            claims, shown = prompts.parse(text), records(images.attributes, i)
             assert len(claims.sprites) == len(shown), text
-            assert all(captions.matches(*pair) for pair in zip(shown, claims.sprites, strict=True)), text
+            assert all(prompts.matches(*pair) for pair in zip(shown, claims.sprites, strict=True)), text
             assert (claims.relation or "none") == images.attributes["relation"][i], text
             assert claims.background in (None, images.attributes["background"][i]), text
         assert claims.background is not None  # of the complete one

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from ddpm_teach.checks import check_int
-from ddpm_teach.data import captions
 from ddpm_teach.data.attributes import NONE
 from ddpm_teach.data.backgrounds import PLACES, SIZE, draw
+from ddpm_teach.data.captions import caption, place_in_words, some_columns
 from ddpm_teach.data.images import ImageSet
+from ddpm_teach.data.lexicon import RELATIONS
+from ddpm_teach.data.prompts import Record
 from ddpm_teach.data.sprites import SPLITS, sprites
 
-RELATIONS = tuple(captions.RELATIONS)
 ALONE = 0.25  # share of the scenes with one sprite
 
 # Kinds that are never in these places in train and test. A held-out scene shows one of these, or a sprite with a
@@ -75,7 +76,7 @@ def load_scenes(split: str, n: int, seed: int = 0) -> ImageSet:
     return ImageSet(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, tuple(PLACES), attributes)
 
 
-def records(attributes: dict[str, np.ndarray], i: int) -> list[captions.Record]:
+def records(attributes: dict[str, np.ndarray], i: int) -> list[Record]:
     """The records of the sprites of scene i."""
     both = [
         {name.removeprefix(f"{who} "): words[i] for name, words in attributes.items() if name.startswith(f"{who} ")}
@@ -92,12 +93,10 @@ def scene_caption(attributes: dict[str, np.ndarray], i: int, rng: Random | None 
             place. Everything is told unless given.
     """
     shown, relation = records(attributes, i), attributes["relation"][i]
-    told = [rng and captions.some_columns(record, rng, parts) for record in shown]
-    said = [
-        captions.caption(record, columns, rng, len(shown) == 1) for record, columns in zip(shown, told, strict=True)
-    ]
+    told = [rng and some_columns(record, rng, parts) for record in shown]
+    said = [caption(record, columns, rng, len(shown) == 1) for record, columns in zip(shown, told, strict=True)]
     place = None if rng and rng.random() < 0.2 else attributes["background"][i]
-    return captions.scene_caption(said, None if relation == NONE else relation, place, rng)
+    return place_in_words(said, None if relation == NONE else relation, place, rng)
 
 
 def _pool(split: str) -> Pool:
@@ -135,7 +134,7 @@ def _arranged(boxes: list[tuple[int, int, int, int]], rng: np.random.Generator) 
     sizes = [(bottom - top, right - left) for top, left, bottom, right in boxes]
     if len(boxes) == 1:
         return NONE, [tuple(int(rng.integers(0, SIZE - side + 1)) for side in sizes[0])]
-    relation = RELATIONS[rng.integers(len(RELATIONS))]
+    relation = list(RELATIONS)[rng.integers(len(RELATIONS))]
     along = 1 if relation in ("left of", "right of") else 0
     order = (0, 1) if relation in ("left of", "above") else (1, 0)
     near, far = (sizes[k] for k in order)

@@ -61,8 +61,9 @@ class Playground:
 
     Attributes:
         model: computes as the device is fastest, converted or recorded once for all films.
-        controls: "sampler", "spacing", "steps", "eta", "seed", and "guidance" where there are classes → ipywidget;
-            setting a value is like moving it by hand.
+        controls: "sampler", "spacing", "steps", "eta", "seed", "guidance" where something can be named, and "prompt"
+            for a network that is told attributes ("a king with green hair") → ipywidget; setting a value is like moving
+            it by hand.
         classes: name of a class → its slider, apart, since a class may be called "seed".
         film: the film's widget.
         message: what is going on, or what went wrong, in words.
@@ -71,17 +72,19 @@ class Playground:
 
     def __init__(self, model: Model, n: int, steps: int) -> None:
         self.model, self.n = model.tuned("auto"), n
-        names = model.classes if model.context_dim == len(model.classes) else ()
+        names = model.classes if model.context_dim == len(model.classes) and not model.attributes else ()
         self.classes = {name: _slider(FloatSlider, float(i == 0), 0.0, 1.0, 0.05, name) for i, name in enumerate(names)}
-        self.controls = _controls(steps, model.schedule.T, bool(self.classes))
+        self.controls = _controls(steps, model.schedule.T, bool(self.classes or model.attributes))
+        if model.attributes:
+            self.controls["prompt"] = ipywidgets.Text("a hero", description="prompt", continuous_update=False, **STYLED)
         self.message = ipywidgets.HTML()
         self.progress = ipywidgets.FloatProgress(
             min=0, max=1, layout={"width": "100%", "max_width": "640px", "height": "12px"}
         )
         self.scrubber: Scrubber = scrub(self.frames(self.settings()), model.schedule)
         self.film = Film(data=self.scrubber.data, stands_in=f"{self.scrubber.name}-still")
-        how = [control for name, control in self.controls.items() if name != "guidance"]
-        what = [control for name, control in self.controls.items() if name == "guidance"] + [*self.classes.values()]
+        how = [control for name, control in self.controls.items() if name not in WHAT]
+        what = [self.controls[name] for name in WHAT if name in self.controls] + [*self.classes.values()]
         columns = [ipywidgets.VBox(part) for part in (how, what) if part]
         columns = ipywidgets.HBox(columns, layout={"flex_flow": "row wrap"})  # one on a phone
         self.box = ipywidgets.VBox([columns, self.progress, self.message, self.film])
@@ -108,15 +111,19 @@ class Playground:
     def frames(self, settings: dict[str, Any]) -> Iterator[Frame]:
         """The walk that the settings ask for, computed as it is read."""
         kind, mixture = settings["sampler"], settings["mixture"]
-        drawn = any(mixture)  # else there is no class, and guidance has nothing to push towards
+        prompt = settings.get("prompt", "").strip()
+        contexts = torch.tensor([mixture], dtype=torch.float32, device="cpu") if any(mixture) else None
+        if prompt:
+            rng = torch.Generator("cpu").manual_seed(settings["seed"])
+            contexts = self.model.context(prompt, n=self.n, rng=rng)
         sampler = Sampler(
             kind,
             steps=settings["steps"],
             spacing=settings["spacing"],
             eta=settings["eta"] if kind == "ddim" else 0.0,
-            guidance_scale=settings["guidance"] if drawn else 1.0,
+            # without a class or a prompt guidance has nothing to push towards
+            guidance_scale=1.0 if contexts is None else settings["guidance"],
         )
-        contexts = torch.tensor([mixture], dtype=torch.float32, device="cpu") if drawn else None
         return sampler.frames(self.model, self.n, contexts, settings["seed"])
 
     def wait(self, seconds: float = 60.0) -> None:
@@ -184,7 +191,8 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
 
     Moving one samples anew when it is let go; what was still being sampled is dropped.
 
-    With all class sliders at 0 there is no class, and guidance has nothing to push towards. From Python,
+    Of a network that is told attributes what to draw is typed: a class, or a caption. With all class sliders at 0, or
+    nothing typed, guidance has nothing to push towards. From Python,
     `.controls["steps"].value = 50` moves a slider, `.classes["hero"].value = 0.5` a class's; `.wait()` waits for the
     film, `.scrubber` is the film. The network is used as it is now: training it further changes no film.
 
@@ -204,6 +212,7 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
     return Playground(model, n, steps)
 
 
+WHAT = ("prompt", "guidance")  # controls that say what is drawn; the others say how
 STYLED = {"style": {"description_width": "90px"}, "layout": {"width": "320px", "max_width": "100%"}}
 
 
