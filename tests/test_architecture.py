@@ -25,7 +25,8 @@ FLOORS = [
     {"checks", "storage"},
     {"diffusion", "nets"},  # which know nothing of each other
     {"hardware"},
-    {"model", "data"},
+    {"data"},
+    {"model"},
     {"training"},
     {"interop", "evaluation"},
     {"show"},
