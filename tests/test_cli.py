@@ -76,7 +76,7 @@ def refusal(capsys):
 
 HUGE = "99999999999999999999"
 SAMPLE = {
-    "spritez": ["weights", "sprites, mnist, mnist32"],
+    "spritez": ["weights", "sprites, sprites-context, mnist, mnist-context, mnist32"],
     "album": ["weights", "'album'"],
     "afile": ["afile", "checksum"],
     "album/cats/a.png": ["a.png", "checksum"],
@@ -109,7 +109,7 @@ SAMPLE = {
 }
 TRAIN = {
     "": ["preset", "mnist32", "--images", "--resume"],
-    "sprite": ["'sprite'", "sprites, mnist, fashion_mnist, mnist32, cifar10"],
+    "sprite": ["'sprite'", "sprites, sprites-context, mnist, fashion_mnist, mnist-context, mnist32, cifar10"],
     "sprites --images album": ["preset", "--images", "leave one out"],
     "--images nowhere": ["--images", "nowhere"],
     "--images afile": ["--images", "afile"],

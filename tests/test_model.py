@@ -197,7 +197,7 @@ def test_what_is_no_model_is_refused_where_it_is_made(strong):
     ("name", "words"),
     [
         ("data/weights/sprites-classifier.safetensors", "Classifier.*load_net"),
-        ("sprite", "neither a file nor one of sprites, mnist, mnist32"),
+        ("sprite", "neither a file nor one of sprites, sprites-context, mnist, mnist-context, mnist32"),
     ],
 )
 def test_what_draws_nothing_is_told(name, words):
