@@ -80,7 +80,11 @@ class Model:
     @property
     def denoiser(self) -> Denoiser:
         """The network read through its schedule."""
-        return self.target.reader(self.net, self.schedule)
+        return self.read(self.net)
+
+    def read(self, net: Net) -> Denoiser:
+        """A network made of this one, guided for example, read as this one is: by its target, through its schedule."""
+        return self.target.reader(net, self.schedule)
 
     def context(
         self, *names: str, n: int = 1, rng: torch.Generator | None = None, **words: str

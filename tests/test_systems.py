@@ -150,7 +150,7 @@ def ldm(latent, x, *, mask=None, x0=None, temperature=1.0, repeat=False, dropout
     schedule, rng = latent.schedule, torch.Generator().manual_seed(seed)
     noise = dt.repeated(rng) if repeat else rng
     noise = dt.dropped_out(noise, dropout, rng) if dropout else noise
-    denoise = latent.target.reader(dt.guided(latent.net, PROMPT, scale, null=negative), schedule)
+    denoise = latent.read(dt.guided(latent.net, PROMPT, scale, null=negative))
     if correct is not None:
         denoise = dt.score_corrected(denoise, schedule, correct)
     if quantize is not None:

@@ -120,7 +120,7 @@ class Sampler:
         if contexts is not None:
             strong = f"guidance_scale: {self.guidance_scale} makes numbers that aren't finite; use one nearer to 1"
             net = _summed(guided(net, contexts.to(x.device), self.guidance_scale), sums, strong)
-        denoise = clipped(model.target.reader(net, schedule), schedule)
+        denoise = clipped(model.read(net), schedule)
         return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times), sums)
 
 
