@@ -30,6 +30,8 @@ OTHER = {  # for every field a value that TINY hasn't
     "seed": 7,
     "save_every": 3,
     "precision": "bfloat16",
+    "condition": "attributes",
+    "warmup": 30,
     "target": "x0",
     "times": "stratified",
     "min_snr": 2.0,
