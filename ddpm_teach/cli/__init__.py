@@ -33,7 +33,6 @@ EXAMPLES = """examples:
 # The package's names for what the command line calls otherwise.
 ALIASES = {"kind": "sampler", "guidance_scale": "guidance", "class": "context", "contexts": "context", "path": "images"}
 
-
 # What helps where the system refuses a file.
 REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room there, or choose another place")
 REMEDIES |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "allow it, or choose another place")

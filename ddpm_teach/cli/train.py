@@ -20,7 +20,7 @@ from ddpm_teach.cli.options import (
     whole,
 )
 from ddpm_teach.data.folder import existing_folder
-from ddpm_teach.nets.context_unet import SIZES
+from ddpm_teach.nets.context_unet import SIZES, SIZES_IN_WORDS
 from ddpm_teach.training.distributed import Processes, launched_count
 from ddpm_teach.training.options import CHOSEN, RunOptions, option_name
 from ddpm_teach.training.presets import BUDGETS, FOLDER, PRESETS, of_folder, preset
@@ -41,7 +41,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("preset", nargs="?", metavar="PRESET", help=f"{', '.join(PRESETS)}; or give --images")
     text = f"your own pictures; folders inside are classes; {FOLDER.steps:,} steps of them take hours without a GPU:"
     command.add_argument("--images", type=file_path, metavar="FOLDER", help=f"{text} say --minutes 30 for a first look")
-    text = f"height and width that the pictures of --images are scaled to: {_sizes()} (default: {FOLDER.size})"
+    text = f"height and width that the pictures of --images are scaled to: {SIZES_IN_WORDS} (default: {FOLDER.size})"
     command.add_argument("--size", type=whole, metavar="N", help=text)
     text = f"how much a preset may cost: {costs} (default: gpu where there is one, else cpu-hour)"
     command.add_argument("--budget", metavar="NAME", help=text)
@@ -128,7 +128,8 @@ def _check_effects(args: argparse.Namespace) -> None:
     if args.size is not None and args.images is not None and args.size not in SIZES:
         nearest = min(SIZES, key=lambda size: abs(size - args.size))
         raise ValueError(
-            f"--size: expected {_sizes()}, to which the pictures are scaled, got {args.size}; use --size {nearest}"
+            f"--size: expected {SIZES_IN_WORDS}, to which the pictures are scaled, got {args.size};"
+            f" use --size {nearest}"
         )
     if args.budget is not None and args.images is not None:
         raise ValueError("--budget: only for a preset; say --steps or --minutes for --images")
@@ -136,10 +137,6 @@ def _check_effects(args: argparse.Namespace) -> None:
         raise ValueError(f"--budget: unknown budget {args.budget!r}; known are {', '.join(BUDGETS)}")
     if args.device is not None and launched_count() != 1:
         raise ValueError("--device: the launcher gives each process its own; leave the option out")
-
-
-def _sizes() -> str:
-    return f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
 
 
 def _plans() -> str:

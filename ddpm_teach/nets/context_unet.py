@@ -22,6 +22,7 @@ from ddpm_teach.nets.blocks import LastConv2d, TimeLinear
 from ddpm_teach.nets.inputs import check_input, check_sizes
 
 SIZES = (16, 20, 24, 28, 32)  # height and width of the pictures
+SIZES_IN_WORDS = f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
 NORMS = {"batch": nn.BatchNorm2d, "group": lambda width: nn.GroupNorm(8, width)}
 
 
@@ -102,8 +103,7 @@ class ContextUNet(nn.Module):
     ) -> None:
         super().__init__()
         if size not in SIZES:
-            known = f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
-            raise ValueError(f"size: expected {known}, got {size}; scale or pad the pictures to one of these")
+            raise ValueError(f"size: expected {SIZES_IN_WORDS}, got {size}; scale or pad the pictures to one of these")
         check_sizes(channels=channels, features=features, context_dim=context_dim, T=T)
         if features % 8:
             raise ValueError(f"features: expected a multiple of 8 (for GroupNorm(8)), got {features}")
