@@ -1,7 +1,7 @@
 """Makes the weight files of this folder.
 
-    python make_weights.py classifier sprites                   # trains a judge of samples, five to ten minutes
-    python make_weights.py classifier mnist
+    python make_weights.py classifier sprites 40                # trains a judge of samples, for so many epochs
+    python make_weights.py classifier mnist 6 cuda              # on a GPU
     python make_weights.py sprites ../../runs/sprites/last.pt   # from the run of `ddpm-teach train sprites`
     python make_weights.py mnist ../../runs/mnist/last.pt
     python make_weights.py mnist32 ../../runs/mnist32/last.pt
@@ -31,6 +31,7 @@ from ddpm_teach import (
     save_weights,
     validation_loss,
 )
+from ddpm_teach.data.sprites import sprites
 from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
 from ddpm_teach.model import save_net
 from ddpm_teach.show import save_png
@@ -62,18 +63,23 @@ PLANS = {
 }
 
 
-def make_classifier(name: str, epochs: str = "12") -> None:
+def make_classifier(name: str, epochs: str, device: str = "cpu") -> None:
     """Trains a judge, and prints how right it is on test pictures, and how sure of what isn't data."""
     torch.manual_seed(0)
     train, test = load(name, "train"), load(name, "test")
+    colors = sprites("train").palette if name == "sprites" else []
     if train.attributes:
         train = train.conditioned()
         test = test.conditioned(train.told)
     channels, size, _ = train.image_shape
     columns = tuple(1 + len(words) for words in train.told.values())
-    net = Classifier(channels, size, len(train.classes), 32, columns, hidden=64)
-    for epoch, loss in enumerate(train_judge(net, train, int(epochs)), 1):
+    net = Classifier(channels, size, len(train.classes), 32, columns, hidden=64, palette=len(colors))
+    if len(colors):
+        net.set_palette(torch.from_numpy(colors).float() / 127.5 - 1)
+    net.to(device)
+    for epoch, loss in enumerate(train_judge(net, train.to(device), int(epochs)), 1):
         print(f"epoch {epoch}: loss {loss:.3f}", flush=True)
+    net.cpu()
     save_net(HERE / f"{name}-classifier.safetensors", net, train.classes, train.told)
     judge, x = load_classifier(name), test.pictures(slice(None))
     print(f"class {class_accuracy(judge, x, test.labels):.4f}, sure of test pictures {sure(judge, x):.4f}")

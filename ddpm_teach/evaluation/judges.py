@@ -26,17 +26,17 @@ def not_data(x: Float[Tensor, "b c h w"], labels: Tensor, rng: torch.Generator) 
 
     Partners have other labels. Digits that are digits upside down (0, 1, 8) aren't among those that are turned.
     """
-    partner = torch.randperm(len(x), generator=rng, device="cpu")
+    partner = torch.randperm(len(x), generator=rng, device="cpu").to(x.device)
     other = labels != labels[partner]
     half = x.clone()
     half[..., x.shape[-1] // 2 :] = x[partner][..., x.shape[-1] // 2 :]
     half_below = x.clone()
     half_below[..., x.shape[-2] // 2 :, :] = x[partner][..., x.shape[-2] // 2 :, :]
-    pixels = torch.randperm(x.shape[-1] * x.shape[-2], generator=rng, device="cpu")
+    pixels = torch.randperm(x.shape[-1] * x.shape[-2], generator=rng, device="cpu").to(x.device)
     digits = x.shape[1] == 1
-    turned = x.flip(-2) if not digits else x.flip(-1)[~torch.isin(labels, torch.tensor([0, 1, 8]))]
+    turned = x.flip(-2) if not digits else x.flip(-1)[~torch.isin(labels, labels.new_tensor([0, 1, 8]))]
     return {
-        "noise": torch.rand(x.shape, generator=rng, device="cpu") * 2 - 1,
+        "noise": torch.rand(x.shape, generator=rng, device="cpu").to(x.device) * 2 - 1,
         "averages": ((x + x[partner]) / 2)[other],
         "half and half": half[other],
         "top and bottom": half_below[other],
@@ -51,7 +51,7 @@ def train_judge(
     """AdamW with a one-cycle rate; yields the loss after every epoch. The network ends in eval mode.
 
     Args:
-        images: with `told` attributes, where the judge names them: column by column as `net.config["columns"]`, of
+        images: on the network's device, with `told` attributes, where the judge names them: column by column as `net.config["columns"]`, of
             which word 0 is "none".
     """
     rng = torch.Generator("cpu").manual_seed(seed)
@@ -61,7 +61,7 @@ def train_judge(
     targets = numbered(images.contexts(slice(None)), images.told) if net.config["columns"] else None
     for _ in range(epochs):
         total = 0.0
-        order = torch.randperm(len(images), generator=rng, device="cpu")
+        order = torch.randperm(len(images), generator=rng, device="cpu").to(images.images.device)
         for index in order.split(batch_size)[: steps // epochs]:
             loss = _judge_loss(net, images, index, targets, rng)
             optimizer.zero_grad()
@@ -80,13 +80,15 @@ def _judge_loss(
     kinds = list(not_data(x, labels, rng).values())
     outliers = torch.cat([kind[k :: len(kinds)] for k, kind in enumerate(kinds)])  # together about as many
     both = torch.cat([x, outliers])
-    trunk = net.trunk(both + SPECKLE * torch.randn(both.shape, generator=rng, device="cpu"))
-    logits = net.head(net.hidden(trunk))
+    noise = torch.randn(both.shape, generator=rng, device="cpu").to(both.device)
+    shapes, colors = net.trunk(both + SPECKLE * noise)
+    logits = net.head(net.seen_as(shapes, colors))
     loss = cross_entropy(logits[: len(x)], labels)
     loss = loss - 0.5 * logits[len(x) :].log_softmax(1).mean()  # the distance from naming every class alike
     if targets is not None:
-        named = [cross_entropy(head(trunk[: len(x)]), targets[index, k]) for k, head in enumerate(net.attributes)]
-        loss = loss + torch.stack(named).sum() / 4
+        named = net.named(shapes[: len(x)], colors[: len(x)])
+        losses = [cross_entropy(logits, targets[index, k]) for k, logits in enumerate(named)]
+        loss = loss + torch.stack(losses).sum() / 4
     return loss
 
 

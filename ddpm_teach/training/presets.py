@@ -43,7 +43,7 @@ def _drawer(widths: tuple[int, ...]) -> dict:
 _sprites = RunOptions(
     "sprites",
     net=_drawer((48, 64, 96, 128, 144, 112)),
-    steps=8_000,
+    steps=14_000,
     batch_size=128,
     lr=2e-3,
     warmup=200,
@@ -52,15 +52,17 @@ _sprites = RunOptions(
     condition="attributes",
 )
 _sprites_context = RunOptions(
-    "sprites", net=_context_unet(3, 64, 5, 16), steps=12_000, lr=2e-3, warmup=200, target="v", times="stratified"
+    "sprites", net=_context_unet(3, 64, 5, 16), steps=30_000, lr=2e-3, warmup=200, target="v", times="stratified"
 )
 _mnist_context = RunOptions(
-    "mnist", net=_context_unet(1, 32, 10, 28), steps=5_000, lr=2e-3, warmup=200, target="v", times="stratified"
+    "mnist", net=_context_unet(1, 32, 10, 28), steps=8_000, lr=2e-3, warmup=200, target="v", times="stratified"
 )
 # 6,600 steps with these times and weights draw better digits than 8,000 without: time_to_quality.py.
 _mnist = RunOptions("mnist", net=_LAYERNORM, steps=6_000, times="stratified", min_snr=5.0)
 _fashion = replace(_mnist, data="fashion_mnist")
-_mnist32 = RunOptions("mnist", 32, _SMALL_ATTENTION, steps=5_000, lr=2e-3, batch_size=32)
+_mnist32 = RunOptions(
+    "mnist", 32, _SMALL_ATTENTION, steps=8_000, lr=2e-3, warmup=200, target="v", times="stratified"
+)
 _cifar10 = RunOptions("cifar10", net=_context_unet(3, 64, 10, 32), steps=5_000)
 
 FOLDER = RunOptions(size=32, steps=12_000)  # on your own pictures
