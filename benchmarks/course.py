@@ -65,7 +65,7 @@ def importing(package: str, rounds: int, after: str = "sys") -> float:
 def scrubber() -> float:
     """Building the widget for 51 frames of 8 sprites; what follows happens in the browser."""
     model = load_model("sprites")
-    frames = list(Sampler(steps=50).frames(model, 8, model.context("hero")))
+    frames = list(Sampler(steps=50).frames(model, 8, model.context("hero", n=8)))
     return statistics.median(seconds(lambda: scrub(frames, model.schedule)) for _ in range(5))
 
 

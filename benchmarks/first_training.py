@@ -2,10 +2,10 @@
 
     uv run python benchmarks/first_training.py          # about 10 minutes on two CPU cores
 
-Runs `ddpm-teach train sprites --budget cpu-minutes` as the lesson does: asked for the picture in bfloat16 and in
-float32, and asked for the noise, with two seeds each. Writes data/results/first_training.csv, which the lesson prints:
-the share of 500 samples (100 of each class) that the course's classifier takes for what they should be. Seconds are
-printed, not stored.
+Runs `ddpm-teach train sprites-context --budget cpu-minutes` as the lesson does: asked for the picture in bfloat16 and
+in float32, and asked for the noise, with two seeds each. Writes data/results/first_training.csv, which the lesson
+prints: the share of 500 samples (100 of each class) that the course's classifier takes for what they should be. Seconds
+are printed, not stored.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--out", type=Path, default=course_path("data") / "results" / "first_training.csv")
     args = parser.parse_args()
-    plan, sprites, classifier = preset("sprites", "cpu-minutes"), load("sprites"), load_classifier("sprites")
+    plan, sprites, classifier = preset("sprites-context", "cpu-minutes"), load("sprites"), load_classifier("sprites")
     columns = ["target", "precision", "seed", "steps", "batch_size", "accuracy"]
     with replacing(args.out, columns) as write:
         for target, precision in (("x0", "bfloat16"), ("x0", "float32"), ("eps", "bfloat16")):

@@ -107,8 +107,8 @@ def beside_diffusers(name: str, batch: int, steps: int, eta: float, rounds: int,
     pipeline = to_pipeline(model).to(device)
     pipeline.unet.to(memory_format=torch.contiguous_format)
     pipeline.set_progress_bar_config(disable=True)
-    labels = torch.arange(batch) % len(model.classes)
-    contexts = None if model.context_dim is None else torch.eye(len(model.classes))[labels]
+    contexts = model.all_contexts(batch, torch.Generator().manual_seed(0))  # None for a network that takes none
+    contexts = contexts if contexts is None else contexts[:: len(model.classes)]
     noise = torch.randn(batch, *model.image_shape, generator=torch.Generator().manual_seed(0))
     sampler = Sampler("ddim", steps=steps, eta=eta)
 

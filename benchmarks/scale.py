@@ -95,7 +95,7 @@ def main() -> None:
     torch.manual_seed(0)
     device, rounds = pick_device(), 1 if args.quick else 3
     rows, model = [], load_model("sprites", device)
-    hero = model.context("hero").expand(8, -1)
+    hero = model.context("hero", n=8, rng=torch.Generator().manual_seed(0))
 
     def add(what: str, unit: str, values: dict[str, float]) -> None:
         first = next(iter(values.values()))
@@ -136,7 +136,8 @@ def main() -> None:
     spent = in_turns({at: forward(net, 4) for at, net in nets.items()}, rounds)
     add("picture size, one call of the small AttentionUNet with 4", "s", spent)
     batches = (1, 16) if args.quick else (1, 4, 16, 64, 256)
-    spent = in_turns({str(n): forward(model.net, n) for n in batches}, rounds)
+    context_unet = load_model("sprites-context", device).net
+    spent = in_turns({str(n): forward(context_unet, n) for n in batches}, rounds)
     add("batch, one call of ContextUNet", "images/s", {n: int(n) / value for n, value in spent.items()})
     show(rows)
     warn_without_matrix_units(device)

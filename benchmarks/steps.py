@@ -1,11 +1,11 @@
-"""How few steps are enough? The sprites' network with every sampler of lesson 06, by its calls of the network.
+"""How few steps are enough? The sprites' network with every sampler of lesson 06, by its calls.
 
     uv run python benchmarks/steps.py             # about an hour on one CPU core
 
-Writes data/results/steps.csv, which lesson 06 plots: the Fréchet distance, in the classifier's features, of 1,000
-samples (200 of each class) to the real test sprites, with its standard error, and the processor's seconds, all threads
-together, which other work on the machine changes little. The column "first" is the distance of the first 200 alone,
-which the lesson computes again. The row "real" is a thousand training sprites in the samples' place: the floor.
+Writes data/results/steps.csv, which lessons 06 and 08 plot: the Fréchet distance, in the classifier's features, of
+1,000 samples (200 of each class) to the real test sprites, with its standard error, and the processor's seconds, all
+threads together, which other work on the machine changes little. The column "first" is the distance of the first 200
+alone, which the lesson computes again. The row "real" is a thousand training sprites in the samples' place: the floor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import argparse
 import time
 
 import torch
-from guidance import LABELS, PARTS, real_parts
+from guidance import EACH, LABELS, PARTS, real_parts
 from measured import replacing
 
 from ddpm_teach import (
@@ -73,8 +73,9 @@ def main() -> None:
 
 
 def draw(sampler: Sampler, seed: int) -> torch.Tensor:
-    """One part, from the same noise for every sampler."""
-    *_, last = sampler.frames(load_model("sprites"), len(LABELS), torch.eye(5)[LABELS], seed)
+    """One part, from the same wishes and noise for every sampler; lesson 06 draws the first again."""
+    model, rng = load_model("sprites"), torch.Generator().manual_seed(seed)
+    *_, last = sampler.frames(model, len(LABELS), model.all_contexts(EACH, rng), seed)
     return last.x
 
 

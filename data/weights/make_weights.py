@@ -1,18 +1,17 @@
 """Makes the weight files of this folder.
 
-    python make_weights.py classifier sprites 40                # trains a judge of samples, for so many epochs
-    python make_weights.py classifier mnist 6 cuda              # on a GPU
+    python make_weights.py classifier sprites 12                # trains a judge of samples, for so many epochs
+    python make_weights.py classifier mnist 8 cuda              # on a GPU
     python make_weights.py sprites ../../runs/sprites/last.pt   # from the run of `ddpm-teach train sprites`
-    python make_weights.py mnist ../../runs/mnist/last.pt
-    python make_weights.py mnist32 ../../runs/mnist32/last.pt
+    python make_weights.py sheet sprites                        # only draws the contact sheet anew
+    python make_weights.py judge sprites                        # only prints the figures of the card
 
-Each writes its file and a contact sheet, and prints the figures that its card quotes.
+A network's command writes its file and a contact sheet, and prints the figures that its card quotes.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from ddpm_teach import (
     Model,
     Sampler,
     class_accuracy,
+    evaluate,
     load,
     load_checkpoint,
     load_classifier,
@@ -39,28 +39,15 @@ from ddpm_teach.show import save_png
 HERE = Path(__file__).parent
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How weights are judged: a data set's test split, and samplers, the last one drawn.
-
-    Attributes:
-        scale: of the pictures on the contact sheet.
-        n: samples of each class.
-    """
-
-    dataset: str
-    size: int | None
-    samplers: tuple[Sampler, ...]
-    scale: int
-    n: int
-
-
-USUAL, GUIDED = Sampler(steps=50), Sampler(steps=50, guidance_scale=2.0)
-PLANS = {
-    "sprites": Plan("sprites", None, (USUAL, GUIDED, Sampler(steps=100, eta=1.0, guidance_scale=1.5)), scale=6, n=100),
-    "mnist": Plan("mnist", None, (USUAL, Sampler(steps=250, eta=1.0)), scale=3, n=20),
-    "mnist32": Plan("mnist", 32, (USUAL, GUIDED), scale=3, n=20),
+SAMPLERS = {  # what a card's table shows: network → (steps, guidance scale) of DDIM
+    "sprites": ((20, 1.5), (20, 2.0), (100, 1.5), (100, 2.0)),
+    "sprites-context": ((20, 1.0), (20, 2.0), (100, 2.0)),
+    "mnist": ((20, 1.0), (100, 1.0)),
+    "mnist-context": ((20, 1.0), (20, 2.0)),
+    "mnist32": ((20, 1.0), (20, 2.0)),
 }
+SHOWN = {"sprites": (50, 1.5), "sprites-context": (50, 2.0), "mnist": (100, 1.0)}  # on the contact sheet; else (20, 2)
+N, SEEDS = 1000, 3
 
 
 def make_classifier(name: str, epochs: str, device: str = "cpu") -> None:
@@ -91,49 +78,60 @@ def make_classifier(name: str, epochs: str, device: str = "cpu") -> None:
 
 
 def make(name: str, checkpoint: str) -> None:
-    """Keeps the averaged network; measures its loss, what half precision changes, and n samples of each class."""
-    state, plan = load_checkpoint(checkpoint), PLANS[name]
-    n = plan.n
+    """Keeps a run's averaged network in half precision, with its contact sheet, and prints the figures of its card."""
+    state = load_checkpoint(checkpoint)
     save_weights(HERE / f"{name}.safetensors", state.model, steps=state.step)
-    model, test = load_model(name), load(plan.dataset, "test", size=plan.size)
-    loss = validation_loss(model, test, len(test), precision="float32")
-    print(f"step {state.step}, loss on the {len(test)} pictures of the test split ({model.target.name}): {loss:.5f}")
-    labels = torch.arange(len(model.classes)).repeat_interleave(n)
-    for sampler in plan.samplers:
-        x = draw(model, sampler, labels)
-        judge(plan, model, sampler, x, labels)
-    first = torch.cat([torch.arange(k * n, k * n + 8) for k in range(len(model.classes))])
-    save_png(x[first[:64] if is_free(model) else first], HERE / f"{name}.png", columns=8, scale=plan.scale)
-    one, other = (draw(either, plan.samplers[-1], labels[first], seed=1) for either in (state.model, model))
+    sheet(name)
+    judge(name)
+    model = load_model(name)
+    contexts = model.all_contexts(8, torch.Generator().manual_seed(1))
+    one, other = (draw(name, either, contexts, 80) for either in (state.model, model))
     print("mean |difference| by half precision:", (one - other).abs().mean().item() * 127.5, "of 255")
 
 
-def is_free(model: Model) -> bool:
-    """Whether the network draws what it likes."""
-    return model.context_dim is None
+def draw(name: str, model: Model, contexts: Tensor | None, n: int) -> Tensor:
+    """The pictures of the contact sheet."""
+    steps, scale = SHOWN.get(name, (20, 2.0))
+    return sample(model, n, contexts, seed=0, steps=steps, guidance_scale=scale)
 
 
-def draw(model: Model, sampler: Sampler, labels: Tensor, seed: int = 0) -> Tensor:
-    """A picture for each label, or as many pictures."""
-    contexts = None if is_free(model) else torch.eye(len(model.classes))[labels]
-    return sample(model, len(labels), contexts, seed=seed, **asdict(sampler))
+def sheet(name: str) -> None:
+    """Draws the contact sheet of a card: 16 unselected samples of each class, or 64 of a network that takes none."""
+    model = load_model(name)
+    contexts = model.all_contexts(16, torch.Generator().manual_seed(0))
+    x = draw(name, model, contexts, 64 if contexts is None else len(contexts))
+    save_png(x, HERE / f"{name}.png", columns=16, scale=4 if name.startswith("sprites") else 2)
 
 
-def judge(plan: Plan, model: Model, sampler: Sampler, x: Tensor, labels: Tensor) -> None:
-    """Prints the share that is taken for its class; of pictures without one, which classes they are taken for."""
-    classifier = load_classifier(plan.dataset)
-    edge = (x.shape[-1] - classifier.image_shape[-1]) // 2  # of the padding
-    x = x[..., edge : x.shape[-2] - edge, edge : x.shape[-1] - edge]
-    how = (sampler.steps, sampler.eta, sampler.guidance_scale)
-    if is_free(model):
-        seen = torch.cat([classifier(part).softmax(1) for part in x.split(1000)])
-        sure, counts = (seen.max(1).values > 0.9).float().mean().item(), seen.argmax(1).bincount(minlength=10).tolist()
-        print(how, f"classifier above 90 % sure: {sure:.4f}", dict(zip(model.classes, counts, strict=True)))
-        return
-    shares = [class_accuracy(classifier, x[labels == k], labels[labels == k]) for k in range(len(model.classes))]
-    print(how, f"{class_accuracy(classifier, x, labels):.4f}", dict(zip(model.classes, shares, strict=True)))
+def judge(name: str) -> None:
+    """Prints a card's table: the loss on all test pictures, and what `evaluate` says, the mean over SEEDS seeds."""
+    model = load_model(name)
+    dataset, size = ("mnist", model.image_shape[1]) if name.startswith("mnist") else (name.split("-")[0], None)
+    test = load(dataset, "test", size=size)
+    if model.attributes:
+        test = test.conditioned(model.attributes)
+    loss = validation_loss(model, test, len(test), precision="float32")
+    print(f"loss on the {len(test)} pictures of the test split ({model.target.name}): {loss:.5f}", flush=True)
+    for steps, scale in SAMPLERS[name]:
+        sampler = Sampler(steps=steps, guidance_scale=scale)
+        records = [evaluate(model, sampler, N, seed).record() for seed in range(SEEDS)]
+        print(steps, scale, mean_record(records), flush=True)
 
+
+def mean_record(records: list[dict]) -> dict[str, str]:
+    """Every measure's mean over the seeds ± its standard error, and what real pictures have in its place."""
+    measures = {}
+    for measure, first in records[0].items():
+        if isinstance(first, dict):
+            values = torch.tensor([record[measure]["value"] for record in records])
+            real = first.get("floor", first.get("ceiling"))
+            error = values.std().item() / len(values) ** 0.5
+            measures[measure] = f"{values.mean().item():.3f} ± {error:.3f} (real {real:.3f})"
+    return measures
+
+
+COMMANDS = {"classifier": make_classifier, "sheet": sheet, "judge": judge}
 
 if __name__ == "__main__":
     what, *rest = sys.argv[1:]
-    make_classifier(*rest) if what == "classifier" else make(what, *rest)
+    COMMANDS[what](*rest) if what in COMMANDS else make(what, *rest)

@@ -34,7 +34,9 @@ def not_data(x: Float[Tensor, "b c h w"], labels: Tensor, rng: torch.Generator) 
     half_below[..., x.shape[-2] // 2 :, :] = x[partner][..., x.shape[-2] // 2 :, :]
     pixels = torch.randperm(x.shape[-1] * x.shape[-2], generator=rng, device="cpu").to(x.device)
     digits = x.shape[1] == 1
-    turned = x.flip(-2) if not digits else x.flip(-1)[~torch.isin(labels, labels.new_tensor([0, 1, 8]))]
+    turned = x.flip(-2)
+    if digits:
+        turned = x.flip(-1)[~torch.isin(labels, labels.new_tensor([0, 1, 8]))]
     return {
         "noise": torch.rand(x.shape, generator=rng, device="cpu").to(x.device) * 2 - 1,
         "averages": ((x + x[partner]) / 2)[other],
@@ -51,8 +53,8 @@ def train_judge(
     """AdamW with a one-cycle rate; yields the loss after every epoch. The network ends in eval mode.
 
     Args:
-        images: on the network's device, with `told` attributes, where the judge names them: column by column as `net.config["columns"]`, of
-            which word 0 is "none".
+        images: on the network's device, with `told` attributes, where the judge names them: column by column as
+            `net.config["columns"]`, of which word 0 is "none".
     """
     rng = torch.Generator("cpu").manual_seed(seed)
     steps = epochs * (len(images) // batch_size)
@@ -81,13 +83,11 @@ def _judge_loss(
     outliers = torch.cat([kind[k :: len(kinds)] for k, kind in enumerate(kinds)])  # together about as many
     both = torch.cat([x, outliers])
     noise = torch.randn(both.shape, generator=rng, device="cpu").to(both.device)
-    shapes, colors = net.trunk(both + SPECKLE * noise)
-    logits = net.head(net.seen_as(shapes, colors))
+    logits, words = net.judge(both + SPECKLE * noise)
     loss = cross_entropy(logits[: len(x)], labels)
     loss = loss - 0.5 * logits[len(x) :].log_softmax(1).mean()  # the distance from naming every class alike
     if targets is not None:
-        named = net.named(shapes[: len(x)], colors[: len(x)])
-        losses = [cross_entropy(logits, targets[index, k]) for k, logits in enumerate(named)]
+        losses = [cross_entropy(named[: len(x)], targets[index, k]) for k, named in enumerate(words)]
         loss = loss + torch.stack(losses).sum() / 4
     return loss
 

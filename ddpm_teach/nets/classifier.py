@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ddpm_teach.nets.inputs import check_size, check_sizes
 
+PARTS = 12  # times the width: the layer that tells parts apart
 NEAR = 0.08  # in [-1, 1]: ten levels of a byte, by which a pixel may miss its colour
 
 
@@ -33,8 +34,12 @@ class PaletteLook(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Two looks at a picture, at its shapes (two halvings) and at how much of each colour it has (single pixels, then
+    """Two looks at a picture, at its shapes (three halvings) and at how much of each colour it has (single pixels, then
     their mean); then one hidden layer, whose values are the features that metrics compare.
+
+    Attributes are named by a wide layer beside it: which part has which colour is a matter of places, so it looks at
+    shapes before their last halving, and at the palette's colours in the same way. Features that knew the palette would
+    see nothing but shades that are off by a hair.
 
     Args:
         channels, size: of the pictures.
@@ -68,60 +73,62 @@ class Classifier(nn.Module):
             hidden=hidden,
             palette=palette,
         )
-        self.look = nn.Sequential(PaletteLook(channels, palette), nn.Conv2d(palette, width, 1)) if palette else None
-        seen = width if palette else channels
-        levels = [
-            nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.GELU())
-            for a, b in pairwise([seen, width, 2 * width, 4 * width])
-        ]
-        self.halve = nn.MaxPool2d(2)
-        self.shapes = nn.Sequential(levels[0], self.halve, levels[1], self.halve, levels[2])
+        self.shapes = _levels(channels, width)
         self.colors = nn.Sequential(
-            *(nn.Conv2d(seen, 2 * width, 1), nn.GELU(), nn.Conv2d(2 * width, 2 * width, 1), nn.GELU()),
+            *(nn.Conv2d(channels, 2 * width, 1), nn.GELU(), nn.Conv2d(2 * width, 2 * width, 1), nn.GELU()),
             *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
         )
-        grid, mean = 4 * width, 2 * width
-        self.hidden = nn.Sequential(nn.Linear(grid * (size // 8) ** 2 + mean, hidden), nn.GELU())
+        last = 4 * width
+        self.last = nn.Sequential(nn.MaxPool2d(2), nn.Flatten())
+        self.hidden = nn.Sequential(nn.Linear(last * (size // 8) ** 2 + 2 * width, hidden), nn.GELU())
         self.head = nn.Linear(hidden, classes)
-        # Which part has which colour is a matter of places: a finer grid, and a layer of its own, wide enough for all.
-        parts = 12 * width if columns else 0
-        self.parts = nn.Sequential(
-            *(nn.Linear(grid * (size // 4) ** 2 + mean, parts), nn.BatchNorm1d(parts), nn.GELU()) if columns else ()
-        )
-        self.attributes = nn.ModuleList(nn.Linear(parts, words) for words in columns)
+        if columns:
+            look = [PaletteLook(channels, palette), nn.Conv2d(palette, width, 1)] if palette else []
+            self.painted = nn.Sequential(*look, _levels(width if palette else channels, width))
+            wide = PARTS * width
+            self.parts = nn.Sequential(nn.Linear(2 * last * (size // 4) ** 2, wide), nn.BatchNorm1d(wide), nn.GELU())
+            self.attributes = nn.ModuleList(nn.Linear(wide, words) for words in columns)
 
     def set_palette(self, colors: Float[Tensor, "n c"]) -> None:
         """Takes the colours, in [-1, 1], that pictures are painted with."""
-        self.look[0].colors.copy_(colors)
+        self.painted[0].colors.copy_(colors)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of the pictures."""
         return self.config["channels"], self.config["size"], self.config["size"]
 
-    def trunk(self, x: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b k h w"], Float[Tensor, "b d"]]:
-        """Both looks at pictures in [-1, 1]: shapes on a grid, and colours."""
-        check_size(x, self.image_shape)
-        seen = x if self.look is None else self.look(x)
-        return self.shapes(seen), self.colors(seen)
-
     def features(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
         """The hidden layer's values, for pictures in [-1, 1]."""
-        return self.seen_as(*self.trunk(x))
+        check_size(x, self.image_shape)
+        return self._features(x, self.shapes(x))
 
-    def seen_as(self, shapes: Tensor, colors: Tensor) -> Float[Tensor, "b f"]:
-        """The hidden layer's values, of a trunk."""
-        return self.hidden(torch.cat([self.halve(shapes).flatten(1), colors], 1))
+    def _features(self, x: Tensor, shapes: Tensor) -> Tensor:
+        return self.hidden(torch.cat([self.last(shapes), self.colors(x)], 1))
 
-    def named(self, shapes: Tensor, colors: Tensor) -> list[Float[Tensor, "b w"]]:
-        """For every column the logits of its words, of a trunk."""
-        parts = self.parts(torch.cat([shapes.flatten(1), colors], 1))
-        return [head(parts) for head in self.attributes]
+    def judge(self, x: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b k"], list[Float[Tensor, "b w"]]]:
+        """Logits of the classes, and for every column those of its words, of which the first is none."""
+        check_size(x, self.image_shape)
+        shapes = self.shapes(x)
+        logits = self.head(self._features(x, shapes))
+        if not self.config["columns"]:
+            return logits, []
+        parts = self.parts(torch.cat([shapes, self.painted(x)], 1).flatten(1))
+        return logits, [head(parts) for head in self.attributes]
 
     def words(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
         """For every column the number of the word that it names, (b,); 0 is none."""
-        return [logits.argmax(1) for logits in self.named(*self.trunk(x))]
+        return [logits.argmax(1) for logits in self.judge(x)[1]]
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Logits of the classes, for pictures in [-1, 1]."""
         return self.head(self.features(x))
+
+
+def _levels(channels: int, width: int) -> nn.Sequential:
+    """Three levels of shapes, with a halving between two of them."""
+    first, second, third = (
+        [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.GELU()]
+        for a, b in pairwise([channels, width, 2 * width, 4 * width])
+    )
+    return nn.Sequential(*first, nn.MaxPool2d(2), *second, nn.MaxPool2d(2), *third)

@@ -60,9 +60,7 @@ _mnist_context = RunOptions(
 # 6,600 steps with these times and weights draw better digits than 8,000 without: time_to_quality.py.
 _mnist = RunOptions("mnist", net=_LAYERNORM, steps=6_000, times="stratified", min_snr=5.0)
 _fashion = replace(_mnist, data="fashion_mnist")
-_mnist32 = RunOptions(
-    "mnist", 32, _SMALL_ATTENTION, steps=8_000, lr=2e-3, warmup=200, target="v", times="stratified"
-)
+_mnist32 = RunOptions("mnist", 32, _SMALL_ATTENTION, steps=8_000, lr=2e-3, warmup=200, target="v", times="stratified")
 _cifar10 = RunOptions("cifar10", net=_context_unet(3, 64, 10, 32), steps=5_000)
 
 FOLDER = RunOptions(size=32, steps=12_000)  # on your own pictures
