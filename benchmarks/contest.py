@@ -45,10 +45,7 @@ ENTRANTS = {
     "drawer-flow": replace(DRAWER, target="flow"),
     "drawer-uniform-times": replace(DRAWER, times="uniform"),
     "drawer-min-snr": replace(DRAWER, min_snr=5.0),
-    "drawer-cosine": replace(DRAWER, schedule="cosine"),
-    "drawer-ema-9995": replace(DRAWER, ema_decay=0.9995),
     "drawer-lr-1e-3": replace(DRAWER, lr=1e-3),
-    "drawer-batch-64": replace(DRAWER, batch_size=64),
     # its widths, and where it attends
     "drawer-narrow": with_net(DRAWER, widths=(32, 48, 80, 112, 120, 88)),
     "drawer-attention-8": with_net(DRAWER, attention_at=(8,)),
@@ -69,7 +66,6 @@ SAMPLER = Sampler("ddim", steps=20, guidance_scale=2.0)
 SECONDS = {
     "drawer": 0.60,
     "drawer-attention-8": 0.57,
-    "drawer-batch-64": 0.36,
     "drawer-narrow": 0.45,
     "drawer-no-attention": 0.46,
     "told": 0.25,

@@ -29,8 +29,7 @@ from ddpm_teach import (
 )
 
 SCALES = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8)
-PARTS, EACH = 5, 40  # five times 200 samples, 40 of each class
-LABELS = torch.arange(5).repeat_interleave(EACH)
+PARTS, LABELS = 5, torch.arange(5).repeat(40)  # five times 200 samples, 40 of each class
 
 
 def main() -> None:
@@ -62,14 +61,19 @@ def real_parts() -> list[torch.Tensor]:
     """Training sprites in the place of samples: PARTS batches, labelled LABELS."""
     sprites = load("sprites")
     shuffled = sprites.subset(torch.randperm(len(sprites), generator=torch.Generator().manual_seed(0)))
-    of_class = torch.stack([(shuffled.labels == k).nonzero().flatten()[: EACH * PARTS] for k in range(5)])
-    return [shuffled.pictures(index.flatten()) for index in of_class.split(EACH, dim=1)]
+    of_class = torch.stack([(shuffled.labels == k).nonzero().flatten()[: 40 * PARTS] for k in range(5)])
+    return [shuffled.pictures(index.T.flatten()) for index in of_class.split(40, dim=1)]
 
 
 def draw(scale: float, seed: int) -> torch.Tensor:
     """One part; the same noise at every scale."""
-    model, sampler = load_model("sprites-context"), Sampler("ddim", steps=25, guidance_scale=scale)
-    *_, last = sampler.frames(model, len(LABELS), model.all_contexts(EACH), seed)
+    return drawn(Sampler("ddim", steps=25, guidance_scale=scale), seed)
+
+
+def drawn(sampler: Sampler, seed: int) -> torch.Tensor:
+    """A sample for each of LABELS."""
+    model = load_model("sprites-context")
+    *_, last = sampler.frames(model, len(LABELS), model.context(*model.classes)[LABELS], seed)
     return last.x
 
 

@@ -1,4 +1,4 @@
-"""How few steps are enough? The sprites' network with every sampler of lesson 06, by its calls.
+"""How few steps are enough? ContextUNet on sprites with every sampler of lesson 06, by its calls.
 
     uv run python benchmarks/steps.py             # about an hour on one CPU core
 
@@ -14,7 +14,7 @@ import argparse
 import time
 
 import torch
-from guidance import EACH, LABELS, PARTS, real_parts
+from guidance import PARTS, drawn, real_parts
 from measured import replacing
 
 from ddpm_teach import (
@@ -26,7 +26,6 @@ from ddpm_teach import (
     in_parts,
     load,
     load_classifier,
-    load_model,
 )
 
 RUNS = [  # guidance scale, sampler, spacing, numbers of steps
@@ -67,16 +66,9 @@ def main() -> None:
                 kind, eta = SAMPLERS[name]
                 sampler = Sampler(kind, steps, spacing, eta, scale)
                 start = time.process_time()
-                parts = [draw(sampler, seed) for seed in range(PARTS)]
+                parts = [drawn(sampler, seed) for seed in range(PARTS)]
                 calls = 2 * steps - 1 if kind == "heun" else steps
                 report(scale, name, spacing, steps, calls, parts=parts, seconds=time.process_time() - start)
-
-
-def draw(sampler: Sampler, seed: int) -> torch.Tensor:
-    """One part, from the same wishes and noise for every sampler; lesson 06 draws the first again."""
-    model, rng = load_model("sprites"), torch.Generator().manual_seed(seed)
-    *_, last = sampler.frames(model, len(LABELS), model.all_contexts(EACH, rng), seed)
-    return last.x
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ A network's command writes its file and a contact sheet, and prints the figures 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -39,14 +40,18 @@ from ddpm_teach.show import save_png
 HERE = Path(__file__).parent
 
 
-SAMPLERS = {  # what a card's table shows: network → (steps, guidance scale) of DDIM
-    "sprites": ((20, 1.5), (20, 2.0), (100, 1.5), (100, 2.0)),
-    "sprites-context": ((20, 1.0), (20, 2.0), (100, 2.0)),
-    "mnist": ((20, 1.0), (100, 1.0)),
-    "mnist-context": ((20, 1.0), (20, 2.0)),
-    "mnist32": ((20, 1.0), (20, 2.0)),
+def quick(scale: float, steps: int = 20) -> Sampler:
+    """DDIM. Times near the picture lie closer together: that leaves fewer specks in few steps."""
+    return Sampler(steps=steps, spacing="quadratic", guidance_scale=scale)
+
+
+SAMPLERS = {  # of a card's table; the first draws the contact sheet
+    "sprites": (quick(1.5), quick(1.0), quick(2.0), Sampler(guidance_scale=1.5, steps=20), quick(1.5, steps=100)),
+    "sprites-context": (quick(2.0), quick(1.0), Sampler(guidance_scale=2.0, steps=20), quick(2.0, steps=100)),
+    "mnist": (quick(1.0, steps=100), quick(1.0)),
+    "mnist-context": (quick(2.0), quick(1.0)),
+    "mnist32": (quick(2.0), quick(1.0)),
 }
-SHOWN = {"sprites": (50, 1.5), "sprites-context": (50, 2.0), "mnist": (100, 1.0)}  # on the contact sheet; else (20, 2)
 N, SEEDS = 1000, 3
 
 
@@ -91,8 +96,7 @@ def make(name: str, checkpoint: str) -> None:
 
 def draw(name: str, model: Model, contexts: Tensor | None, n: int) -> Tensor:
     """The pictures of the contact sheet."""
-    steps, scale = SHOWN.get(name, (20, 2.0))
-    return sample(model, n, contexts, seed=0, steps=steps, guidance_scale=scale)
+    return sample(model, n, contexts, seed=0, **asdict(SAMPLERS[name][0]))
 
 
 def sheet(name: str) -> None:
@@ -112,10 +116,9 @@ def judge(name: str) -> None:
         test = test.conditioned(model.attributes)
     loss = validation_loss(model, test, len(test), precision="float32")
     print(f"loss on the {len(test)} pictures of the test split ({model.target.name}): {loss:.5f}", flush=True)
-    for steps, scale in SAMPLERS[name]:
-        sampler = Sampler(steps=steps, guidance_scale=scale)
+    for sampler in SAMPLERS[name]:
         records = [evaluate(model, sampler, N, seed).record() for seed in range(SEEDS)]
-        print(steps, scale, mean_record(records), flush=True)
+        print(sampler, mean_record(records), flush=True)
 
 
 def mean_record(records: list[dict]) -> dict[str, str]:
