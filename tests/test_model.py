@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import ddpm_teach as dt
-from ddpm_teach import Model, class_accuracy, course_path, load, load_classifier, load_model, sample, validation_loss
+from ddpm_teach import Model, class_accuracy, course_path, load, load_classifier, load_model, sample
 from ddpm_teach.hardware.precision import tuned
 from ddpm_teach.model import NAMES
 from tests.small_runs import OwnNet, SubNet, make_net, new_run
@@ -22,7 +22,7 @@ def draw(model, n, **options):
     """n pictures of each class and their labels."""
     labels = torch.arange(len(model.classes)).repeat_interleave(n)
     options = dict(steps=20, guidance_scale=2.0, seed=0) | options
-    return sample(model, len(labels), model.all_contexts(n), **options), labels
+    return sample(model, len(labels), model.all_contexts(n, torch.Generator().manual_seed(0)), **options), labels
 
 
 def test_the_classifier_knows_real_sprites():
@@ -31,9 +31,9 @@ def test_the_classifier_knows_real_sprites():
 
 
 def test_samples_are_of_the_class_that_was_asked_for(model):
-    """The course promises 90 %. 100 samples have a standard error of 3 points there; the card's are at 99."""
+    """The course promises 99 %. Of 100 samples three wrong ones are what one set in 50 has there."""
     x, labels = draw(model, 20)
-    assert class_accuracy(load_classifier("sprites"), x, labels) >= 0.9
+    assert class_accuracy(load_classifier("sprites"), x, labels) >= 0.97
 
 
 def test_without_its_context_the_network_draws_what_it_likes(model):
@@ -51,18 +51,19 @@ def test_bfloat16_draws_the_same_pictures(model):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_weight_file_is_small_and_comes_with_a_card_and_a_sheet(name):
     folder, model = course_path("data/weights"), load_model(name)
-    assert (folder / f"{name}.safetensors").stat().st_size <= 6e6
+    assert (folder / f"{name}.safetensors").stat().st_size <= 7e6
     assert "steps" in model.card and "loss" in model.card and f"({name}.png)" in model.card
     assert Image.open(folder / f"{name}.png").width > 100
     assert model.schedule.T == 1000 and not model.net.training
 
 
-def test_digits_are_of_the_class_that_was_asked_for():
-    """The card's figure is for 100 of each class; 50 in all have a standard error of about 4 points."""
-    model = load_model("mnist32")
-    labels = torch.arange(10).repeat_interleave(5)
+@pytest.mark.parametrize("name", ["mnist32", "mnist-context"])
+def test_digits_are_of_the_class_that_was_asked_for(name):
+    """The course promises 98 %. Of 50 samples four wrong ones are what one set in 50 has there; the cards are above."""
+    model = load_model(name)
+    labels, edge = torch.arange(10).repeat_interleave(5), (model.image_shape[1] - 28) // 2
     x = sample(model, 50, model.all_contexts(5), guidance_scale=2.0, steps=20, seed=0)
-    assert class_accuracy(load_classifier("mnist"), x[..., 2:30, 2:30], labels) >= 0.8
+    assert class_accuracy(load_classifier("mnist"), x[..., edge : 28 + edge, edge : 28 + edge], labels) >= 0.92
     assert (frame(x) < -0.9).all()  # black, as of every real digit
 
 
@@ -72,13 +73,13 @@ def frame(x):
 
 
 def test_digits_that_nobody_asked_for_are_white_strokes_on_black():
-    """A network that is blind to the level of x_t draws on grey. Of the card's 200 the classifier is sure of 68 %."""
+    """A network that is blind to the level of x_t draws on grey. The classifier is sure of a third of the card's."""
     model = load_model("mnist")
     x = sample(model, 60, steps=50, seed=0)
     assert (frame(x) < -0.9).all()
     ink = (x > 0).float().mean((1, 2, 3))
     assert 0.08 < ink.mean() < 0.2  # real digits: 0.13
-    assert (load_classifier("mnist")(x).softmax(1).amax(1) > 0.9).float().mean() >= 0.5
+    assert (load_classifier("mnist")(x).softmax(1).amax(1) > 0.9).float().mean() >= 0.15
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +93,18 @@ def test_the_classifier_knows_real_digits(digits):
     assert class_accuracy(load_classifier("mnist"), digits.pictures(slice(None)), digits.labels) >= 0.99
 
 
-@pytest.mark.parametrize("name, size, linear", [("mnist", None, 0.0745), ("mnist32", 32, 0.0570)])
+@pytest.mark.parametrize(
+    "name, size, linear", [("mnist", None, 0.0745), ("mnist-context", None, 0.0745), ("mnist32", 32, 0.0570)]
+)
 def test_the_digits_networks_are_far_below_every_linear_one(digits, name, size, linear):
-    """`linear` is the ε-loss of the best linear denoiser on these pictures; 0.024 and 0.018 are on the cards."""
-    model, pictures = load_model(name), load("mnist", "test", size=size)
-    assert validation_loss(model, pictures, n=300, precision="float32") <= 0.030 < linear
+    """`linear` is the ε-loss of the best linear denoiser on these pictures: whatever a network predicts, it reads ε̂."""
+    model, x0 = load_model(name), load("mnist", "test", size=size).pictures(slice(300))
+    eps, t = torch.randn(x0.shape), torch.randint(1, 1001, (300,))
+    contexts = [] if model.context_dim is None else [torch.eye(10)[digits.labels[:300]]]
+    with torch.no_grad():
+        answer = model.net(dt.add_noise(model.schedule, x0, t, eps), t, *contexts)
+    told = model.read(lambda *_: answer)(dt.add_noise(model.schedule, x0, t, eps), t)
+    assert (told.eps - eps).square().mean() <= 0.030 < linear
 
 
 # --- what a network was trained for travels with it ---------------------------------------------------------------
@@ -208,7 +216,7 @@ def test_what_draws_nothing_is_told(name, words):
 
 def test_a_weights_file_is_loaded_by_its_path(model):
     again = load_model(course_path("data/weights/sprites.safetensors"))
-    assert again.classes == model.classes and again.target is dt.EPS
+    assert again.classes == model.classes and again.target is dt.V
     assert torch.equal(next(again.net.parameters()), next(model.net.parameters()))
 
 
@@ -217,7 +225,7 @@ def test_contexts_that_the_network_does_not_take_are_refused(model):
         with pytest.raises(ValueError, match=r"^contexts: .*model\.context"):
             sample(model, 3, contexts, steps=1)
     with pytest.raises(ValueError, match="^class: .*'dragon'.*hero"):
-        model.context("dragon")
+        load_model("sprites-context").context("dragon")
     with pytest.raises(ValueError, match="takes none"):
         sample(load_model("mnist"), 1, torch.eye(10)[:1], steps=1)
     assert load_model("mnist").all_contexts() is None

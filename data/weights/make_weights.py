@@ -46,7 +46,10 @@ def quick(scale: float, steps: int = 20) -> Sampler:
 
 
 SAMPLERS = {  # of a card's table; the first draws the contact sheet
-    "sprites": (quick(1.5), quick(1.0), quick(2.0), Sampler(guidance_scale=1.5, steps=20), quick(1.5, steps=100)),
+    "sprites": (
+        *(Sampler(steps=50, eta=1.0, guidance_scale=1.5), quick(1.5), quick(1.0), quick(2.0)),
+        *(Sampler(steps=20, guidance_scale=1.5), quick(1.5, steps=100)),
+    ),
     "sprites-context": (quick(2.0), quick(1.0), Sampler(guidance_scale=2.0, steps=20), quick(2.0, steps=100)),
     "mnist": (quick(1.0, steps=100), quick(1.0)),
     "mnist-context": (quick(2.0), quick(1.0)),

@@ -106,7 +106,7 @@ class Classifier(nn.Module):
     def _features(self, x: Tensor, shapes: Tensor) -> Tensor:
         return self.hidden(torch.cat([self.last(shapes), self.colors(x)], 1))
 
-    def judge(self, x: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b k"], list[Float[Tensor, "b w"]]]:
+    def judge(self, x: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b k"], list[Float[Tensor, "b _"]]]:
         """Logits of the classes, and for every column those of its words, of which the first is none."""
         check_size(x, self.image_shape)
         shapes = self.shapes(x)
