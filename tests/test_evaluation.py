@@ -63,7 +63,9 @@ def test_few_are_in_memory_at_a_time_and_every_batch_has_its_own_seed(sprites):
 
 
 def test_a_judge_is_found_by_shape_and_classes():
-    judges = {"sprites": "sprites", "mnist": "mnist", "mnist32": "mnist"}
+    judges = {"sprites": "sprites", "sprites-context": "sprites"} | dict.fromkeys(
+        ("mnist", "mnist-context", "mnist32"), "mnist"
+    )
     assert {name: judge_of(load_model(name)).dataset for name in judges} == judges
     digits = judge_of(load_model("mnist32"))
     x = torch.zeros(1, 1, 32, 32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ddpm_teach import load
+from ddpm_teach import load, sample
 from ddpm_teach.evaluation.evaluate import _moments, judge_of
 from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
 from ddpm_teach.evaluation.looks import looks
@@ -68,6 +68,18 @@ def test_a_measure_sees_what_an_eye_sees(judge, test_set, what):
     further = distance[1] > 1.5 * distance[0]
     dirtier = any(clean[1][name] > 1.2 * clean[0][name] + 0.05 for name in clean[0])
     assert further or dirtier, (distance, clean)
+
+
+def test_the_measures_see_which_network_draws_better(judge, test_set):
+    """Of one told every part, and one told the class: outlines and colours of the second run at a glance."""
+    reference, seen = Moments.of(in_parts(judge.features, test_set.pictures(slice(None)))), {}
+    for name in ("sprites", "sprites-context"):
+        model = load_model(name)
+        contexts = model.all_contexts(40, torch.Generator().manual_seed(0))
+        x = sample(model, 200, contexts, steps=20, spacing="quadratic", guidance_scale=1.5, seed=0)
+        distance = frechet_distance(Moments.of(in_parts(judge.features, x)), reference)
+        seen[name] = [distance, *(values.mean().item() for values in looks(x, "sprites").values())]
+    assert all(better < worse for better, worse in zip(*seen.values(), strict=True)), seen
 
 
 def test_real_sprites_look_clean(test_set):

@@ -56,7 +56,7 @@ def test_ddpm_from_scratch_on_digits(name, folder, tmp_path, monkeypatch):
 
 def test_context_unet_on_sprites():
     """ContextUNet told a class, none, or a mixture; DDPM and DDIM that skips; the table of shapes."""
-    model, schedule = dt.load_model("sprites"), dt.linear()
+    model, schedule = dt.load_model("sprites-context"), dt.linear()
     hero, food = model.context("hero"), model.context("food")
     mixed = (hero + food) / 2
     draw = {"eta": 0.0, "steps": 4, "seed": 0, "precision": "float32"}
@@ -67,7 +67,7 @@ def test_context_unet_on_sprites():
     values = list(pictures.values())
     assert not any(torch.equal(a, b) for i, a in enumerate(values) for b in values[:i])
 
-    denoise = dt.clipped(dt.from_eps(dt.guided(model.net, hero, 2.0), schedule), schedule)
+    denoise = dt.clipped(dt.from_v(dt.guided(model.net, hero, 2.0), schedule), schedule)
     rng = torch.Generator().manual_seed(0)
     noise = torch.randn(2, 3, 16, 16, generator=rng)
     *_, ddpm = dt.walk(dt.ddpm_step(denoise, schedule, rng=rng), noise, dt.trailing(1000, 4))

@@ -50,10 +50,10 @@ SAMPLERS = {  # of a card's table; the first draws the contact sheet
         *(Sampler(steps=50, eta=1.0, guidance_scale=1.5), quick(1.5), quick(1.0), quick(2.0)),
         *(Sampler(steps=20, guidance_scale=1.5), quick(1.5, steps=100)),
     ),
-    "sprites-context": (quick(2.0), quick(1.0), Sampler(guidance_scale=2.0, steps=20), quick(2.0, steps=100)),
-    "mnist": (quick(1.0, steps=100), quick(1.0)),
-    "mnist-context": (quick(2.0), quick(1.0)),
-    "mnist32": (quick(2.0), quick(1.0)),
+    "sprites-context": (quick(2.0), Sampler(guidance_scale=2.0, steps=20)),
+    "mnist": (quick(1.0, steps=50),),
+    "mnist-context": (quick(2.0),),
+    "mnist32": (quick(2.0),),
 }
 N, SEEDS = 1000, 3
 
