@@ -19,7 +19,7 @@ from ddpm_teach.show.films.playground import Latest
 
 @pytest.fixture
 def ground():
-    return playground(load_model("sprites"), n=2, steps=3)
+    return playground(load_model("sprites-context"), n=2, steps=3)
 
 
 def film(ground) -> dict:
@@ -39,8 +39,21 @@ def test_every_control_changes_the_film_and_the_same_settings_give_the_same(grou
         assert after != before, control
         assert ground.message.value == "" and ground.progress.value == 0
         before = after
-    again = playground(load_model("sprites"), n=2, steps=3)
+    again = playground(load_model("sprites-context"), n=2, steps=3)
     assert film(again) == first
+
+
+def test_a_network_that_is_told_words_takes_a_prompt():
+    ground = playground(load_model("sprites"), n=2, steps=3)
+    heroes = film(ground)
+    ground.controls["prompt"].value = "a red slime with a crown"
+    slimes = film(ground)
+    assert slimes != heroes and ground.message.value == ""
+    ground.controls["prompt"].value = "a hero"
+    assert film(ground) == heroes  # the same words and seed, the same film
+    ground.controls["prompt"].value = "a hoero"
+    film(ground)
+    assert "hoero" in ground.message.value
 
 
 def test_without_a_class_guidance_has_nothing_to_push_towards(ground):
