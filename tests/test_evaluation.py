@@ -36,7 +36,7 @@ BATCHES = []
 
 @pytest.fixture(scope="module")
 def sprites():
-    return load_model("sprites")
+    return load_model("sprites-context")
 
 
 def test_real_sprites_in_the_samples_place_are_at_the_floor(sprites):
@@ -77,7 +77,7 @@ def test_a_judge_is_found_by_shape_and_classes():
 
 
 def test_a_network_that_makes_nan_is_refused(sprites):
-    broken = replace(sprites, net=load_model("sprites").net)
+    broken = replace(sprites, net=load_model("sprites-context").net)
     broken.net.head[-1].bias.data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="^model: .*finite"):
         evaluate(broken, Sampler(steps=1), 10)

@@ -18,6 +18,7 @@ NET = {"name": "ContextUNet", "config": dict(channels=1, features=8, context_dim
 WHOLE = [0, -1, 2.0, True, None, "3", torch.tensor(3)]
 SHARE = [-0.1, 1.1, NAN, INF, "1", None, True, torch.tensor(0.5)]
 WORDS = ["", "Eps", None, 1, [], b"eps"]
+TOLD = dt.load("sprites", n=1).conditioned(dt.load("sprites").conditioned().told).context_dim
 BAD = {
     "data": [None, 3, b"mnist", ["mnist"]],
     "size": [0, -1, 2.0, True, "3"],
@@ -36,6 +37,8 @@ BAD = {
     "times": [*WORDS, "random"],
     "min_snr": [-1, NAN, INF, "5", None, True],
     "context_dropout": SHARE,
+    "condition": [*WORDS, "words"],
+    "warmup": [-1, 2.0, True, None, "3", torch.tensor(3)],
 }
 
 
@@ -97,10 +100,10 @@ def test_every_preset_builds_a_network_for_its_pictures(name, budget):
     with torch.device("meta"):
         net = nets.from_config(options.net)
     channels, side = (3, options.size or 32) if name == "cifar10" else (1, options.size or 28)
-    if name == "sprites":
+    if name in ("sprites", "sprites-context"):
         channels, side = 3, 16
     assert net.image_shape == (channels, side, side) and options.budget == budget
-    assert net.config.get("context_dim") in (None, 5 if name == "sprites" else 10)
+    assert net.config.get("context_dim") in (None, {"sprites": TOLD, "sprites-context": 5}.get(name, 10))
     assert net.T == options.noise_schedule().T == 1000
 
 

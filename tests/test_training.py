@@ -243,8 +243,8 @@ def test_your_own_networks_are_trained_and_drawn_from(toy_images, make):
 
 def test_weights_that_ship_are_fine_tuned_by_the_remedy_of_the_sentence():
     """They are frozen when loaded: refused before a step, and not at the first gradient."""
-    model, sprites = dt.load_model("sprites"), dt.load("sprites", "test")
-    options = dt.RunOptions(steps=2, lr=1e-4, batch_size=4, precision="float32")
+    model, sprites = dt.load_model("sprites-context"), dt.load("sprites", "test")
+    options = dt.RunOptions(steps=2, lr=1e-4, batch_size=4, target="v", precision="float32")
     with pytest.raises(ValueError, match=r"^net: .*frozen.*net\.requires_grad_\(True\)"):
         dt.TrainState.create(model.net, model.schedule, options, model.classes)
     state = dt.TrainState.create(model.net.requires_grad_(True), model.schedule, options, model.classes)
