@@ -190,7 +190,8 @@ def load_model(name: str | Path, device: torch.device | str = "cpu") -> Model:
     """A trained model, by name if it comes with the course, or from a file: weights, or a run's checkpoint.
 
     Args:
-        name: "sprites"; "mnist", digits of 28×28; "mnist32", digits by class, 32×32; or a path, runs/mnist/last.pt.
+        name: "sprites", told every part; "sprites-context", told the class; "mnist", digits of 28×28 as they come;
+            "mnist-context" and "mnist32", digits by class, 28×28 and 32×32; or a path, runs/mnist/last.pt.
         device: where the network shall be.
 
     Raises:
