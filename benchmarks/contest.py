@@ -1,6 +1,6 @@
 """Which network, target, times and plan draw the best sprites after twenty minutes of two cores?
 
-    uv run python benchmarks/contest.py                  # all entrants: six hours of two cores, ten minutes of a GPU
+    uv run python benchmarks/contest.py                  # all entrants: five hours of two cores, ten minutes of a GPU
     uv run python benchmarks/contest.py drawer-v told-v  # these
     uv run python benchmarks/contest.py --share 0.02 --n 50 drawer-v   # a look; nothing is kept
     uv run python benchmarks/contest.py --pace           # measures SECONDS on this machine
@@ -61,7 +61,8 @@ ENTRANTS = {
 SAMPLER = Sampler("ddim", steps=20, guidance_scale=2.0)
 
 
-# Of a step, on two cores of an AMD EPYC with bfloat16 units, measured by --pace on 2026-11-27 with nothing beside it.
+# Of a step, on two cores of an AMD EPYC with bfloat16 units, by --pace on 2026-11-27: rounded means of one to three
+# measurements, which other work on the machine moved by up to a quarter.
 # Those that aren't named compute the same as the first of their kind.
 SECONDS = {
     "drawer": 0.60,

@@ -59,13 +59,14 @@ def main() -> None:
 
         real = torch.randperm(len(sprites), generator=torch.Generator().manual_seed(0))[: len(LABELS)]
         report("real", "", "", 0, distance(sprites.pictures(real)))
-        for target, precision in (("none", "float32"), ("x0", "bfloat16"), ("x0", "float32"), ("eps", "bfloat16")):
-            for seed in args.seeds[:1] if target == "none" else args.seeds:
-                trained = "x0" if target == "none" else target
-                options = replace(plan, ema_decay=0.99, seed=seed, target=trained, precision=precision)
+        fresh = Model(build_net(plan).eval(), linear(), "x0", sprites.classes)
+        report("none", "float32", 0, 0, distance(draw(fresh, 0)))
+        for target, precision in (("x0", "bfloat16"), ("x0", "float32"), ("eps", "bfloat16")):
+            for seed in args.seeds:
+                options = replace(plan, ema_decay=0.99, seed=seed, target=target, precision=precision)
                 state = TrainState.create(build_net(plan), linear(), options)  # the same first weights for every seed
                 start = time.perf_counter()
-                for _ in [] if target == "none" else train(state, sprites):
+                for _ in train(state, sprites):
                     pass
                 print(f"{time.perf_counter() - start:.0f} s")
                 report(target, precision, seed, state.step, distance(draw(state.model, seed)))

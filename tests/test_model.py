@@ -102,8 +102,7 @@ def test_the_digits_networks_are_far_below_every_linear_one(digits, name, size, 
     eps, t = torch.randn(x0.shape), torch.randint(1, 1001, (300,))
     contexts = [] if model.context_dim is None else [torch.eye(10)[digits.labels[:300]]]
     with torch.no_grad():
-        answer = model.net(dt.add_noise(model.schedule, x0, t, eps), t, *contexts)
-    told = model.read(lambda *_: answer)(dt.add_noise(model.schedule, x0, t, eps), t)
+        told = model.read(lambda x, t: model.net(x, t, *contexts))(dt.add_noise(model.schedule, x0, t, eps), t)
     assert (told.eps - eps).square().mean() <= 0.030 < linear
 
 

@@ -18,7 +18,7 @@ NET = {"name": "ContextUNet", "config": dict(channels=1, features=8, context_dim
 WHOLE = [0, -1, 2.0, True, None, "3", torch.tensor(3)]
 SHARE = [-0.1, 1.1, NAN, INF, "1", None, True, torch.tensor(0.5)]
 WORDS = ["", "Eps", None, 1, [], b"eps"]
-TOLD = dt.load("sprites", n=1).conditioned(dt.load("sprites").conditioned().told).context_dim
+TOLD = dt.load("sprites").conditioned().context_dim
 BAD = {
     "data": [None, 3, b"mnist", ["mnist"]],
     "size": [0, -1, 2.0, True, "3"],

@@ -93,21 +93,22 @@ def make(name: str, checkpoint: str) -> None:
     judge(name)
     model = load_model(name)
     contexts = model.all_contexts(8, torch.Generator().manual_seed(1))
-    one, other = (draw(name, either, contexts, 80) for either in (state.model, model))
+    one, other = (draw(name, either, contexts) for either in (state.model, model))
     print("mean |difference| by half precision:", (one - other).abs().mean().item() * 127.5, "of 255")
 
 
-def draw(name: str, model: Model, contexts: Tensor | None, n: int) -> Tensor:
-    """The pictures of the contact sheet."""
-    return sample(model, n, contexts, seed=0, **asdict(SAMPLERS[name][0]))
+def draw(name: str, model: Model, contexts: Tensor | None) -> Tensor:
+    """Pictures as on the contact sheet: one for each context, or 64."""
+    return sample(model, 64 if contexts is None else len(contexts), contexts, seed=0, **asdict(SAMPLERS[name][0]))
 
 
 def sheet(name: str) -> None:
     """Draws the contact sheet of a card: 16 unselected samples of each class, or 64 of a network that takes none."""
     model = load_model(name)
     contexts = model.all_contexts(16, torch.Generator().manual_seed(0))
-    x = draw(name, model, contexts, 64 if contexts is None else len(contexts))
-    save_png(x, HERE / f"{name}.png", columns=16, scale=4 if name.startswith("sprites") else 2)
+    save_png(
+        draw(name, model, contexts), HERE / f"{name}.png", columns=16, scale=4 if name.startswith("sprites") else 2
+    )
 
 
 def judge(name: str) -> None:
