@@ -30,6 +30,7 @@ _HOMES = {  # module: the public names that live there
     "nets.blocks": "sinusoids",
     "model": "Model load_model load_pretrained load_weights save_weights",
     "data.images": "ImageSet",
+    "data.mixture": "Mixture",
     "data.sets": "load",
     "data.folder": "from_folder",
     "hardware.precision": "pick_device self_check",
