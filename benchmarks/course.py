@@ -36,7 +36,7 @@ def seconds(run: Callable[[], object]) -> float:
 def lesson(path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode not in (0, 5):  # 5: skipped as a whole, as lesson 07 without its data
+    if done.returncode not in (0, 5):  # 5: skipped as a whole, as lesson 09 without its data
         raise RuntimeError(f"{path.name} doesn't pass:\n{done.stdout[-3000:]}")
 
 

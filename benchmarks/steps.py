@@ -2,7 +2,7 @@
 
     uv run python benchmarks/steps.py             # about an hour on one CPU core
 
-Writes data/results/steps.csv, which lessons 06 and 08 plot: the Fréchet distance, in the classifier's features, of
+Writes data/results/steps.csv, which lessons 06 and 10 plot: the Fréchet distance, in the classifier's features, of
 1,000 samples (200 of each class) to the real test sprites, with its standard error, and the processor's seconds, all
 threads together, which other work on the machine changes little. The column "first" is the distance of the first 200
 alone, which the lesson computes again. The row "real" is a thousand training sprites in the samples' place: the floor.

@@ -1,4 +1,4 @@
-"""Our networks inside diffusers: a scheduler, a network and a pipeline of its kinds. Lesson 09.
+"""Our networks inside diffusers: a scheduler, a network and a pipeline of its kinds. Lesson 14.
 
     pipeline = to_pipeline(load_model("sprites"))
     pipeline.save_pretrained("sprites-diffusers")                  # diffusers' folder format

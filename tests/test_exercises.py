@@ -222,7 +222,7 @@ def test_builtins_and_classes_are_answered(exercise, function):
 
 
 def test_a_builtin_without_a_signature_can_pass():
-    assert exercises.check("07.1", torch.nn.functional.scaled_dot_product_attention).passed
+    assert exercises.check("09.1", torch.nn.functional.scaled_dot_product_attention).passed
 
 
 # --- whatever can be raised
@@ -312,7 +312,7 @@ TENSOR_RESULTS = {
 
 
 @pytest.mark.parametrize("change, words", TENSOR_RESULTS.values(), ids=TENSOR_RESULTS)
-@pytest.mark.parametrize("id", ["01.3", "03.2", "04.4", "05.1", "07.3"])
+@pytest.mark.parametrize("id", ["01.3", "03.2", "04.4", "05.1", "09.3"])
 def test_a_tensor_of_another_kind_is_told(id, change, words):
     exercise = exercises.find(id)
     report = exercise.examine(result_of(exercise, change))
@@ -340,7 +340,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("kind", NUMBERS.values(), ids=NUMBERS)
-@pytest.mark.parametrize("id", ["02.2", "02.3", "02.4", "06.2", "06.3", "08.1"])
+@pytest.mark.parametrize("id", ["02.2", "02.3", "02.4", "06.2", "06.3", "10.1"])
 def test_equal_numbers_of_other_kinds_are_right(id, kind):
     exercise = exercises.find(id)
 

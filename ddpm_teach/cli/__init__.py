@@ -21,7 +21,7 @@ COMMANDS = {
     "lab": "open the course in JupyterLab (also without any command)",
     "train": "train a network",
     "sample": "draw pictures from trained weights",
-    "evaluate": "how good are the samples? (lesson 08)",
+    "evaluate": "how good are the samples? (lesson 10)",
     "build": "execute lessons in place, reproducibly",
 }
 EXAMPLES = """examples:

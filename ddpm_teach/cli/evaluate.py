@@ -1,4 +1,4 @@
-"""`ddpm-teach evaluate`: how good a model's samples are. Lesson 08."""
+"""`ddpm-teach evaluate`: how good a model's samples are. Lesson 10."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One picture as a viewer would show it. Lesson 07.
+"""One picture as a viewer would show it. Lesson 09.
 
 `convert("RGB")` alone gives other pixels than the eye has seen: it drops transparency (what lies under it is often
 black), clips 16 bits to 8, and leaves a photograph on the side on which the camera lay.

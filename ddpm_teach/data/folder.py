@@ -1,4 +1,4 @@
-"""Your own pictures as a data set: what a folder holds, and of which classes. Lesson 07.
+"""Your own pictures as a data set: what a folder holds, and of which classes. Lesson 09.
 
 Reading a folder by rules that nobody sees trains the wrong thing without a word. So `survey` says in one line what it
 counted and what it passed over, and why; what could be meant in two ways is refused.

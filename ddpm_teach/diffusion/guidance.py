@@ -1,7 +1,7 @@
 """Saying what the pictures shall show: by the network's own context, by another model's gradient, or by a known part.
 
 Wrappers keep the kind: `guided` makes a Net of a Net, `score_corrected` a Denoiser of a Denoiser, `inpainting` a Step
-of a Step. Lessons 05 and 06.
+of a Step. Lessons 05 and 07.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def gradient(log_prob: Callable[[Tensor, Time], Tensor]) -> Callable[[Tensor, Ti
 
 
 def inpainting(step: Step, schedule: Schedule, known: Images, mask: Tensor, rng: NoiseSource = None) -> Step:
-    """After each move to s, the known part is replaced by add_noise(known, s): at 0 it is `known` itself. Lesson 06.
+    """After each move to s, the known part is replaced by add_noise(known, s): at 0 it is `known` itself. Lesson 07.
 
     known: pictures in the batch's shape; mask: true or 1 where they stay, and broadcasts to their shape.
     """

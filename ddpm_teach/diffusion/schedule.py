@@ -162,12 +162,12 @@ def linear(T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> S
 
 
 def scaled_linear(T: int = 1000, beta_start: float = 0.00085, beta_end: float = 0.012) -> Schedule:
-    """√β rises linearly: Stable Diffusion's schedule, which latent diffusion's source calls "linear". Lesson 09."""
+    """√β rises linearly: Stable Diffusion's schedule, which latent diffusion's source calls "linear". Lesson 14."""
     return from_betas(_line(T, beta_start, beta_end, 0.5) ** 2)
 
 
 def sqrt_beta(T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
-    """β² rises linearly, from beta_start: latent diffusion's "sqrt", β = √(a line). Lesson 09."""
+    """β² rises linearly, from beta_start: latent diffusion's "sqrt", β = √(a line). Lesson 14."""
     return from_betas(_line(T, beta_start, beta_end).sqrt())
 
 
@@ -193,7 +193,7 @@ def straight(T: int = 1000) -> Schedule:
 
 
 def zero_terminal_snr(schedule: Schedule) -> Schedule:
-    """√ᾱ shifted and scaled so that ᾱ_T = 0 and ᾱ_1 stays (Lin et al. 2024, alg. 1): x_T is pure noise. Lesson 09."""
+    """√ᾱ shifted and scaled so that ᾱ_T = 0 and ᾱ_1 stays (Lin et al. 2024, alg. 1): x_T is pure noise. Lesson 14."""
     check_int("schedule.T", schedule.T, 2)
     root = schedule.alpha_bar[1:].sqrt()
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])

@@ -89,7 +89,7 @@ def heun_step(denoiser: Denoiser, schedule: Schedule) -> Step:
 def ddim_inversion(denoiser: Denoiser, schedule: Schedule) -> Step:
     """DDIM run forwards, from a picture to the noise that it would come from: s > t (Song et al. 2021, sec. 4.3).
 
-    ε̂ is evaluated at max(t, 1), since networks know no time 0. Lesson 06.
+    ε̂ is evaluated at max(t, 1), since networks know no time 0. Lesson 07.
     """
 
     def step(x: Tensor, t: int, s: int) -> Frame:

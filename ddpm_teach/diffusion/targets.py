@@ -124,7 +124,7 @@ def from_flow(net: Net, schedule: Schedule) -> Denoiser:
 
 
 def snr_weight(schedule: Schedule, t: Tensor, target: str | Target, gamma: float) -> Tensor:
-    """(b,) what makes a squared error of the target min(SNR_t, γ) times that of x̂_0 (Hang et al. 2023). Lesson 03."""
+    """(b,) what makes a squared error of the target min(SNR_t, γ) times that of x̂_0 (Hang et al. 2023). Lesson 08."""
     like = torch.empty(len(t), device=t.device)
     signal, noise = schedule.rates(t, like)
     snr = (signal / noise).square().clamp(min=torch.finfo(like.dtype).tiny)  # 0 where ᾱ_t = 0: ε's weight is 1 there

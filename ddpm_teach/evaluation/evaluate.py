@@ -1,4 +1,4 @@
-"""A model and a sampler, judged: what `ddpm-teach evaluate` prints. Lesson 08."""
+"""A model and a sampler, judged: what `ddpm-teach evaluate` prints. Lesson 10."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good are samples? A classifier's opinion of them, and the distance of two sets of features. Lesson 08."""
+"""How good are samples? A classifier's opinion of them, and the distance of two sets of features. Lesson 10."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     """The Fréchet distance of two normal laws (Heusel et al. 2017, eq. 6): ‖μ_a - μ_b‖² + tr(A + B - 2 (A B)^½).
 
     (A B)^½ has the eigenvalues of (A^½ B A^½)^½, which is symmetric, so two symmetric eigenproblems give the trace.
-    It grows as n falls: compare sets of the same size, and name the floor, real pictures against others. Lesson 08.
+    It grows as n falls: compare sets of the same size, and name the floor, real pictures against others. Lesson 10.
     """
     _check_same_width(a, b)
     values, vectors = torch.linalg.eigh(a.covariance)
@@ -187,7 +187,7 @@ def diversity(values: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) -> floa
 
 
 def nearest(x: Float[Tensor, "n ..."], among: Float[Tensor, "m ..."], size: int = 1000) -> tuple[Tensor, Tensor]:
-    """Memorised or new? For each of x the nearest of `among`, pictures or features: how far, and which. Lesson 08.
+    """Memorised or new? For each of x the nearest of `among`, pictures or features: how far, and which. Lesson 10.
 
     Args:
         size: of `among` that are compared at a time.

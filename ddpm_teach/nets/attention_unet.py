@@ -1,4 +1,4 @@
-"""AttentionUNet: residual blocks, attention and an embedded time, as in the DDPM paper's own network. Lesson 07.
+"""AttentionUNet: residual blocks, attention and an embedded time, as in the DDPM paper's own network. Lesson 09.
 
 At 32×32 and full widths, channels×height×width; a level is residual block, attention (at 16×16 only), residual block:
 

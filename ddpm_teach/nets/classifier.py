@@ -1,4 +1,4 @@
-"""A small classifier of clean pictures: the course's judge of samples. Lesson 08."""
+"""A small classifier of clean pictures: the course's judge of samples. Lesson 10."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def stratified_times(n: int, T: int, rng: torch.Generator) -> Tensor:
     """(n,) times, one from each of n equal parts of 1…T, in order: every time is as likely as with `uniform_times`.
 
     A batch then never lacks a part of the times, so its loss jumps less from step to step (a stratified sample; Kingma
-    et al. 2021, "Variational diffusion models", call their kind a low-discrepancy sampler). Lesson 03.
+    et al. 2021, "Variational diffusion models", call their kind a low-discrepancy sampler). Lesson 08.
     """
     places = torch.arange(n, dtype=torch.float64, device="cpu")
     places += torch.rand(n, generator=rng, dtype=torch.float64, device="cpu")

@@ -1,177 +1,193 @@
-"""Exercises of lesson 09, towards Stable Diffusion."""
+"""Exercises of lesson 09, attention and MNIST."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import torch
+from einops import rearrange
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 from ddpm_teach.course.exercises.engine import Exercise
-from ddpm_teach.course.exercises.lesson01 import pictures
-from ddpm_teach.diffusion.schedule import scaled_linear
 
-LESSON = "09 towards Stable Diffusion"
+LESSON = "09 attention and MNIST"
 
-betas = Exercise(
+
+def questions(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Queries, keys and values (b, n, d), as many places as numbers in one case."""
+    for dtype in (torch.float32, torch.float64):
+        for b, n, d in ((1, 2, 1), (1, 2, 4), (2, 3, 3), (2, 16, 8), (3, 9, 4)):
+            yield tuple(torch.randn(3, b, n, d, generator=rng, dtype=dtype))
+
+
+attention = Exercise(
     "09.1",
-    "Stable Diffusion's schedule",
+    "Attention",
+    difficulty=2,
+    minutes=10,
+    task=r"""
+    Write attention: for queries, keys and values `q`, `k`, `v`, each (b, n, d), the values (b, n, d) that every place gets. The weights of a place add up to 1 over the places that it looks at.
+    """,
+    hints=(
+        "`q @ k.transpose(1, 2)` has shape (b, n, n): row i is what place i asks, column j the key of place j.",
+        r"Divide by $\sqrt d$, then `.softmax(-1)`: every row is a place that looks, and its weights add up to 1. Then `@ v`.",
+    ),
+    covers="batches of 1 to 3, 2 to 16 places, 1 to 8 numbers, float32 and float64",
+    cases=questions,
+    reference=lambda q, k, v: scaled_dot_product_attention(q, k, v),  # a builtin has no signature to look at
+)
+
+
+@attention.solution
+def my_attention(q, k, v):
+    weights = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1)
+    return weights @ v
+
+
+@attention.mistake("the products aren't divided by the root of d, so with many numbers one place takes all the weight")
+def _(q, k, v):
+    return (q @ k.transpose(1, 2)).softmax(-1) @ v
+
+
+@attention.mistake("you divide by d; the standard deviation of the products is its root")
+def _(q, k, v):
+    return (q @ k.transpose(1, 2) / q.shape[-1]).softmax(-1) @ v
+
+
+@attention.mistake(
+    "you divide by the root of the number of places; what the products grow with is d, the numbers in a query"
+)
+def _(q, k, v):
+    return (q @ k.transpose(1, 2) / q.shape[1] ** 0.5).softmax(-1) @ v
+
+
+@attention.mistake("your weights add up to 1 over the places that look, not over those that are looked at")
+def _(q, k, v):
+    return (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(1) @ v
+
+
+@attention.mistake("without softmax the weights can be negative, and don't add up to 1")
+def _(q, k, v):
+    return (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5) @ v
+
+
+@attention.mistake("keys and queries are exchanged: the rows have to be those who ask")
+def _(q, k, v):
+    return (k @ q.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1) @ v
+
+
+@attention.mistake("those are the weights; the values that they weigh are missing")
+def _(q, k, v):
+    return (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1)
+
+
+PATTERN = "b (three heads d) h w -> three b heads (h w) d"
+
+heads_apart = Exercise(
+    "09.2",
+    "Heads apart",
+    difficulty=2,
+    minutes=8,
+    task=r"""
+    One convolution has made queries, keys and values for all heads at once: `qkv` is (b, 3 · heads · d, height, width). Its channels are first all queries, then all keys, then all values; in each, head after head. Take them apart: return
+    a tensor (3, b, heads, height · width, d). `rearrange` of einops does it in one line.
+    """,
+    hints=(
+        "An einops pattern names every axis: `rearrange(x, 'b c h w -> b (h w) c')` makes places of pixels.",
+        "Axes in brackets are counted from left to right, the rightmost fastest; `(three heads d)` needs `three=3, heads=heads`.",
+    ),
+    covers="1 to 4 heads of 1 to 3 numbers, pictures higher than wide",
+    cases=lambda rng: [
+        (torch.randn(b, 3 * heads * d, h, w, generator=rng), heads)
+        for b, heads, d, h, w in ((1, 1, 1, 1, 2), (1, 2, 1, 2, 1), (1, 2, 3, 2, 2), (2, 4, 2, 3, 2), (3, 2, 2, 4, 4))
+    ],
+    reference=lambda qkv, heads: rearrange(qkv, PATTERN, three=3, heads=heads),
+)
+
+
+@heads_apart.solution
+def my_heads(qkv, heads):
+    from einops import rearrange
+
+    return rearrange(qkv, "b (three heads d) h w -> three b heads (h w) d", three=3, heads=heads)
+
+
+@heads_apart.mistake("heads and numbers are exchanged within the channels: a head's numbers stand side by side")
+def _(qkv, heads):
+    return rearrange(qkv, "b (three d heads) h w -> three b heads (h w) d", three=3, heads=heads)
+
+
+@heads_apart.mistake("your channels are head by head, each with its query, key and value; here all queries come first")
+def _(qkv, heads):
+    return rearrange(qkv, "b (heads three d) h w -> three b heads (h w) d", three=3, heads=heads)
+
+
+@heads_apart.mistake("the pixels are counted column by column; everywhere else in the course it is row by row")
+def _(qkv, heads):
+    return rearrange(qkv, PATTERN.replace("(h w)", "(w h)"), three=3, heads=heads)
+
+
+@heads_apart.mistake("the shape is right, but a reshape alone moves no axis: the numbers of different pixels are mixed")
+def _(qkv, heads):
+    b, c, h, w = qkv.shape
+    return qkv.reshape(3, b, heads, h * w, c // 3 // heads)
+
+
+@heads_apart.mistake("places and numbers are exchanged: (…, height · width, d) is asked for")
+def _(qkv, heads):
+    return rearrange(qkv, "b (three heads d) h w -> three b heads d (h w)", three=3, heads=heads)
+
+
+dropout = Exercise(
+    "09.3",
+    "Dropout, and when not",
     difficulty=1,
     minutes=5,
     task=r"""
-    Write the T values of $\beta$ (a float64 tensor) that latent diffusion calls "linear": it is the *root* of $\beta$ that is linear, from the root of `start` to the root of `end`.
+    Write dropout. `h` is any tensor, `keep` a mask of zeros and ones of its shape, drawn so that a share `p` of it is zero (use it; draw none of your own); `training` says whether the network is being trained. The mean of the result should be that of `h`, and
+    nothing may be dropped when the network is used.
     """,
     hints=(
-        "`torch.linspace(a, b, T, dtype=torch.float64)` is linear from a to b.",
-        "Linear between the roots, then the square of all.",
+        "In training only a share of 1 - p is left, so what is left has to be larger.",
+        "An `if` on `training`; without training the result is `h` itself.",
     ),
-    covers="T of 2 to 1000, Stable Diffusion's values and others",
+    covers="shares of 0.1 and 0.5, in training and out of it",
     cases=lambda rng: [
-        (T, start, end) for T in (2, 3, 10, 1000) for start, end in ((0.00085, 0.012), (1e-4, 0.02), (0.0015, 0.0195))
+        (torch.randn(n, 3, generator=rng), (torch.rand(n, 3, generator=rng) >= p).float(), p, training)
+        for n in (2, 5, 50)
+        for p in (0.1, 0.5)
+        for training in (True, False)
     ],
-    reference=lambda T, start, end: _betas(T, start, end),
-    tolerance=1e-9,
+    reference=lambda h, keep, p, training: torch.where(torch.tensor(training), h * keep / (1 - p), h),
 )
 
 
-def _betas(T: int, start: float, end: float) -> Tensor:
-    return torch.linspace(start**0.5, end**0.5, T, dtype=torch.float64) ** 2
+@dropout.solution
+def my_dropout(h, keep, p, training):
+    return h * keep / (1 - p) if training else h
 
 
-@betas.solution
-def my_betas(T, start, end):
-    return torch.linspace(start**0.5, end**0.5, T, dtype=torch.float64) ** 2
+@dropout.mistake("it drops even when the network isn't being trained: its answers would be chance")
+def _(h, keep, p, training):
+    return h * keep / (1 - p)
 
 
-@betas.mistake('this is linear in β itself, which is what DDPM calls linear, and latent diffusion "sqrt_linear"')
-def _(T, start, end):
-    return torch.linspace(start, end, T, dtype=torch.float64)
+@dropout.mistake("you draw a mask of your own; the one to use is `keep`")
+def _(h, keep, p, training):
+    return torch.nn.functional.dropout(h, p, training)
 
 
-@betas.mistake("those are the roots; β is their square")
-def _(T, start, end):
-    return torch.linspace(start**0.5, end**0.5, T, dtype=torch.float64)
+@dropout.mistake("what is left isn't made larger, so everything is weaker in training than in use")
+def _(h, keep, p, training):
+    return h * keep if training else h
 
 
-@betas.mistake('that is the root of a linear β, latent diffusion\'s "sqrt"; here the root itself is linear')
-def _(T, start, end):
-    return torch.linspace(start, end, T, dtype=torch.float64) ** 0.5
+@dropout.mistake("you divide by the share that is dropped; the share that is left is 1 minus that")
+def _(h, keep, p, training):
+    return h * keep / p if training else h
 
 
-@betas.mistake("you are linear in the square of β; here its root is linear")
-def _(T, start, end):
-    return torch.linspace(start**2, end**2, T, dtype=torch.float64) ** 0.5
-
-
-@betas.mistake("your numbers have fewer digits than asked for; with a thousand factors that adds up, so use float64")
-def _(T, start, end):
-    return torch.linspace(start**0.5, end**0.5, T) ** 2
-
-
-def codebooks(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Uneven codes in no order: a codebook is learnt."""
-    for (x0, _), k in zip(pictures(rng), (2, 3, 5, 8, 16) * 2, strict=False):
-        yield x0, 2 * torch.rand(k, generator=rng, dtype=x0.dtype) - 1
-
-
-quantized = Exercise(
-    "09.2",
-    "A projection",
-    difficulty=2,
-    minutes=8,
-    task=r"""
-    Latent diffusion's `quantize_x0` moves the guess to what its decoder knows. Write such a projection for a codebook of single numbers: replace each number of `x0` (b, c, h, w) by the nearest one of `codes` (k,), which are in no order.
-    """,
-    hints=(
-        "`x0[..., None] - codes` has a last axis with the distance to each code.",
-        "`.abs().argmin(-1)` says which is nearest, and `codes[…]` looks it up.",
-    ),
-    covers="codebooks of 2 to 16 numbers, float32 and float64",
-    cases=codebooks,
-    reference=lambda x0, codes: codes[(x0[..., None] - codes).square().min(-1).indices],
-)
-
-
-@quantized.solution
-def my_quantized(x0, codes):
-    return codes[(x0[..., None] - codes).abs().argmin(-1)]
-
-
-@quantized.mistake("those are the codes' numbers in the book; the codes themselves are asked for")
-def _(x0, codes):
-    return (x0[..., None] - codes).abs().argmin(-1)
-
-
-@quantized.mistake("that is the next code above each number, not the nearest")
-def _(x0, codes):
-    ordered = codes.sort().values
-    return ordered[torch.bucketize(x0, ordered).clamp(max=len(codes) - 1)]
-
-
-@quantized.mistake("you count on even steps between the codes, in their order; look at the distances to all of them")
-def _(x0, codes):
-    place = (x0 - codes[0]) / (codes[-1] - codes[0]) * (len(codes) - 1)
-    return codes[place.round().long().clamp(0, len(codes) - 1)]
-
-
-@quantized.mistake("the smallest difference is a very negative one; take its size")
-def _(x0, codes):
-    return codes[(x0[..., None] - codes).argmin(-1)]
-
-
-@quantized.mistake("that is the farthest code")
-def _(x0, codes):
-    return codes[(x0[..., None] - codes).abs().argmax(-1)]
-
-
-@quantized.mistake("those are the distances that are left, not the codes")
-def _(x0, codes):
-    return (x0[..., None] - codes).abs().amin(-1)
-
-
-def sigmas(rng: torch.Generator) -> Iterator[tuple[float]]:
-    ab = scaled_linear().alpha_bar
-    return ((ab[t].item(),) for t in (1, 10, 100, 500, 900, 1000))
-
-
-to_sigma = Exercise(
-    "09.3",
-    "EDM's noise level",
-    difficulty=2,
-    minutes=8,
-    task=r"""
-    EDM and many newer samplers write a noisy picture as $y = x_0 + \sigma\,\varepsilon$, without shrinking the picture. Divide $x_t=\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon$ by what stands before $x_0$, and write $\sigma$ for a number $\bar\alpha_t$.
-    """,
-    hints=(
-        r"After the division $\varepsilon$ has the factor $\sqrt{1-\bar\alpha_t}/\sqrt{\bar\alpha_t}$.",
-        r"Lesson 06 called it $r$.",
-    ),
-    covers="Stable Diffusion's schedule at six times",
-    cases=sigmas,
-    reference=lambda alpha_bar_t: (1 / alpha_bar_t - 1) ** 0.5,
-)
-
-
-@to_sigma.solution
-def my_sigma_of(alpha_bar_t):
-    return ((1 - alpha_bar_t) / alpha_bar_t) ** 0.5
-
-
-@to_sigma.mistake("that is the variance; σ is its root")
-def _(alpha_bar_t):
-    return (1 - alpha_bar_t) / alpha_bar_t
-
-
-@to_sigma.mistake("that is the noise in x_t, before the division by the picture's factor")
-def _(alpha_bar_t):
-    return (1 - alpha_bar_t) ** 0.5
-
-
-@to_sigma.mistake("upside down: it has to grow with the noise")
-def _(alpha_bar_t):
-    return (alpha_bar_t / (1 - alpha_bar_t)) ** 0.5
-
-
-@to_sigma.mistake("you divide by ᾱ, but the picture's factor is its root")
-def _(alpha_bar_t):
-    return (1 - alpha_bar_t) ** 0.5 / alpha_bar_t
+@dropout.mistake("you scale when the network is used, though nothing was dropped")
+def _(h, keep, p, training):
+    return h * keep if training else h * (1 - p)

@@ -1,4 +1,4 @@
-"""Exercises of lesson 08, how good."""
+"""Exercises of lesson 10, how good."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ddpm_teach.course.exercises.engine import Exercise
 from ddpm_teach.evaluation.metrics import Moments, frechet_distance, nearest
 
-LESSON = "08 how good"
+LESSON = "10 how good"
 
 
 def laws(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
@@ -27,7 +27,7 @@ def _frechet(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> fl
 
 
 distance = Exercise(
-    "08.1",
+    "10.1",
     "The Fréchet distance",
     difficulty=3,
     minutes=15,
@@ -110,7 +110,7 @@ def measurements(rng: torch.Generator) -> Iterator[tuple[Tensor]]:
 
 
 error = Exercise(
-    "08.2",
+    "10.2",
     "The error of a mean",
     difficulty=1,
     minutes=5,
@@ -153,7 +153,7 @@ def _(values):
 
 
 bits = Exercise(
-    "08.4",
+    "10.4",
     "Bits per dimension",
     difficulty=1,
     minutes=5,
@@ -211,7 +211,7 @@ def neighbours(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 neighbour = Exercise(
-    "08.3",
+    "10.3",
     "The nearest training picture",
     difficulty=2,
     minutes=8,
