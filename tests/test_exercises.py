@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import importlib
 import inspect
 import json
 import os
@@ -18,6 +19,7 @@ from torch import nn
 
 from ddpm_teach.course import exercises
 
+progress = importlib.import_module("ddpm_teach.course.exercises.progress")  # a function there has the same name
 ALL = [exercise for group in exercises.declared().values() for exercise in group]
 MISTAKES = [(exercise, i) for exercise in ALL for i in range(len(exercise.mistakes))]
 
@@ -98,6 +100,21 @@ def test_the_learners_own_line_is_shown():
     report = exercises.check("01.3", my_add_noise)
     assert "AttributeError" in report.text
     assert "in line 3 of my_add_noise: return share.to(x0.dtype) @ x0.not_there" in report.text
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return torch.sqrt(t)", True),
+        ("return add_noise(alpha_bar, x0, t, eps)", True),
+        ("return trch.sqrt(t)", False),
+        ("y = y + 1", False),
+        ("return LESSON", False),
+    ],
+)
+def test_a_name_that_the_lesson_imports_is_told_with_where_it_is_imported(body, told):
+    report = exercises.check("01.3", with_body(exercises.find("01.3"), body))
+    assert report.status == "error" and ("run the cells above first" in report.text) == told, report
     assert "t = [" in report.text  # the input that did it
 
 
@@ -542,17 +559,49 @@ def test_progress_grows_by_what_is_solved_and_by_nothing_else(progress_file):
     assert not progress_file.exists()
     for id in ("01.3", "01.1", "01.3"):
         exercises.check(id, exercises.find(id).answer)
-    assert json.loads(progress_file.read_text()) == ["01.1", "01.3"]
+    assert json.loads(progress_file.read_text()) == {"edition": 2, "solved": ["01.1", "01.3"]}
     assert repr(exercises.progress()).splitlines()[0].endswith("●○●○  2 of 4")
     assert "●○●○" in exercises.progress()._repr_html_()
 
 
-@pytest.mark.parametrize("damage", ["{", "5", "\x00"])
+def test_what_was_solved_in_the_first_edition_is_carried_over_and_told_once(progress_file, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "EDITION_1", {"07": "09", "08": "10", "09": "14", "06.4": "07.2", "03.2": None})
+    progress_file.parent.mkdir()
+    progress_file.write_text('["01.1", "03.2", "06.3", "06.4", "07.1", "09.3"]')
+    assert "●○○○  1 of 4" in repr(exercises.progress()).splitlines()[0]
+    (told,) = capsys.readouterr().out.splitlines()
+    assert "first edition" in told and "5 exercises" in told and "1 others" in told
+    kept = {"edition": 2, "solved": ["01.1", "06.3", "07.2", "09.1", "14.3"], "edition 1": ["03.2"]}
+    assert json.loads(progress_file.read_text()) == kept
+
+    exercises.check("01.3", exercises.find("01.3").answer)
+    assert not capsys.readouterr().out
+    assert json.loads(progress_file.read_text()) == kept | {"solved": ["01.1", "01.3", *kept["solved"][1:]]}
+
+
+def test_every_exercise_of_the_first_edition_has_a_place():
+    """Each id once, in a lesson of this edition, or under "edition 1"."""
+    numbers = {1: 4, 2: 4, 3: 4, 4: 4, 5: 4, 6: 4, 7: 3, 8: 4, 9: 3}
+    ids = [f"{lesson:02}.{n}" for lesson, many in numbers.items() for n in range(1, many + 1)]
+    kept = progress.carried_over(ids)
+    assert len(kept["solved"]) + len(kept.get("edition 1", [])) == len(ids)
+    assert {id[:2] for id in kept["solved"]} <= {f"{n:02}" for n in range(1, 15)}
+
+
+def test_progress_is_shown_where_it_can_t_be_written(progress_file, monkeypatch):
+    progress_file.parent.mkdir()
+    progress_file.write_text('["01.1"]')
+    monkeypatch.setattr(progress, "write_bytes", lambda *args: (_ for _ in ()).throw(OSError(30, "read-only")))
+    assert "1 of 4" in repr(exercises.progress())
+    assert progress_file.read_text() == '["01.1"]'
+
+
+@pytest.mark.parametrize("damage", ["{", "5", "\x00", "{}", '{"solved": 5}'])
 def test_a_damaged_progress_file_is_put_aside(damage, progress_file):
     progress_file.parent.mkdir()
     progress_file.write_text(damage)
     assert exercises.check("01.1", exercises.find("01.1").answer).passed
-    assert json.loads(progress_file.read_text()) == ["01.1"]
+    assert json.loads(progress_file.read_text()) == {"edition": 2, "solved": ["01.1"]}
     assert progress_file.with_name("progress.json.damaged").read_text() == damage
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+import ddpm_teach
 from ddpm_teach.course.exercises.calls import (
     Outcome,
     at_the_start,
@@ -154,7 +155,7 @@ class Exercise:
                 return self._report("mistake", mistake.says)
         first = wrong[0]
         if outcomes[first].error is not None:
-            return self._report("error", _told(outcomes[first].error, function) + self._case(cases[first]))
+            return self._report("error", _told(outcomes[first].error, function, self.answer) + self._case(cases[first]))
         if outcomes[first].value is None:
             return self._report("error", f"{name_of(function)} returns None; does every way through it end in return?")
         return self._report(
@@ -229,11 +230,18 @@ def _refusal(function: Callable, case: tuple, answer: Callable) -> str:
     return ""
 
 
-def _told(error: BaseException, function: Callable) -> str:
+def _is_imported(name: str | None, answer: Callable) -> bool:
+    """Whether a lesson imports this name: torch, another module that its solutions use, or what is public here."""
+    return isinstance(answer.__globals__.get(name), types.ModuleType) or name in ("torch", *ddpm_teach.__all__)
+
+
+def _told(error: BaseException, function: Callable, answer: Callable) -> str:
     """The error with the line of the learner's own code: the last one on the way to it."""
     text = f"{type(error).__name__}: {message(error) or 'without a message'}"
     if isinstance(error, SystemExit):
         text += " (your function ends the program; return the result instead)"
+    if isinstance(error, NameError) and _is_imported(error.name, answer):
+        text += "; run the cells above first (menu Run, Run All Above Selected Cell)"
     file = getattr(code_of(function), "co_filename", None)
     steps = [step for step in traceback.walk_tb(error.__traceback__) if step[0].f_code.co_filename == file]
     if not steps:

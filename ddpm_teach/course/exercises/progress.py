@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ddpm_teach.course.exercises.engine import Report
 from ddpm_teach.storage import write_bytes
+
+EDITION = 2
+# Where the exercises of the first edition are: those of a whole lesson, or a single one; None for one that has no
+# successor. What isn't named has kept its number.
+EDITION_1: dict[str, str | None] = {"07": "09", "08": "10", "09": "14"}
 
 
 def progress_file() -> Path:
@@ -23,29 +30,56 @@ def progress_file() -> Path:
 
 def done() -> set[str]:
     """The ids of the exercises that are solved. A file that can't be read is put aside, as progress.json.damaged."""
-    path = progress_file()
-    try:
-        ids = json.loads(path.read_text(encoding="utf8"))
-        if not isinstance(ids, list):
-            raise ValueError("no list")
-        return set(map(str, ids))
-    except FileNotFoundError:
-        return set()
-    except ValueError:
-        path.replace(path.with_name(path.name + ".damaged"))
-        return set()
+    return set(_read()["solved"])
 
 
 def keep(id: str, report: Report) -> Report:
     """Notes a solved exercise. Where that fails the report says so: a full disk takes no solution away."""
     path = progress_file()
     try:
-        solved = done()
-        if id not in solved:
-            write_bytes(path, json.dumps(sorted({*solved, id})).encode())
+        kept = _read()
+        if id not in kept["solved"]:
+            _write(kept | {"solved": sorted({*kept["solved"], id})})
     except OSError as error:
         return replace(report, text=f"{report.text}; it couldn't be noted in {path} ({error.strerror})")
     return report
+
+
+def carried_over(solved: Iterable[str]) -> dict[str, Any]:
+    """What is kept, made from the ids of the first edition. One that has no successor stays, under "edition 1"."""
+    ids = {id: EDITION_1.get(id, EDITION_1.get(id[:2], id[:2]) + id[2:]) for id in solved}
+    kept = {"edition": EDITION, "solved": sorted({new for new in ids.values() if new})}
+    gone = sorted(id for id, new in ids.items() if new is None)
+    return kept | ({"edition 1": gone} if gone else {})
+
+
+def _read() -> dict[str, Any]:
+    """{"edition": 2, "solved": [ids], …}: what the file holds. The first edition's, a list, is carried over."""
+    path = progress_file()
+    try:
+        kept = json.loads(path.read_text(encoding="utf8"))
+        if isinstance(kept, list):
+            return _told(carried_over(map(str, kept)))
+        return kept | {"solved": [str(id) for id in kept["solved"]]}
+    except FileNotFoundError:
+        return {"edition": EDITION, "solved": []}
+    except (ValueError, LookupError, TypeError):
+        path.replace(path.with_name(path.name + ".damaged"))
+        return {"edition": EDITION, "solved": []}
+
+
+def _told(kept: dict[str, Any]) -> dict[str, Any]:
+    """Writes what was carried over, and says so: once, since the file is then of this edition."""
+    solved, gone = len(kept["solved"]), len(kept.get("edition 1", []))
+    text = f"what you solved in the first edition counts: {solved} exercises, under the numbers that they have now"
+    print(text + f"; {gone} others have no successor, and stay noted" * bool(gone))
+    with contextlib.suppress(OSError):
+        _write(kept)
+    return kept
+
+
+def _write(kept: dict[str, Any]) -> None:
+    write_bytes(progress_file(), json.dumps(kept).encode())
 
 
 class Progress:
