@@ -14,6 +14,10 @@ from ddpm_teach import Frame, linear
 from ddpm_teach.show import save_film, save_png, schedule_curves, scrub, show, tile, to_image, to_uint8
 
 
+def opened(picture):
+    return Image.open(io.BytesIO(picture.png)).convert("RGB")
+
+
 def test_every_byte_survives_the_way_there_and_back():
     """0…255 → [-1, 1] → 0…255 is the identity: ImageSet.pictures and to_uint8 are inverse."""
     pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
@@ -166,3 +170,37 @@ def test_a_figure_is_shown_with_words_too():
     bundle = picture._repr_mimebundle_()
     assert bundle["text/plain"] == "two falling curves" and 'alt="two falling curves"' in bundle["text/html"]
     assert Image.open(io.BytesIO(picture.png)).width > 500
+
+
+def test_names_stand_beside_rows_and_above_columns_and_the_pictures_stay_as_they_are():
+    """The grid is a part of the labelled picture, pixel for pixel; each name adds ink beside its own row or column."""
+    x = torch.rand(6, 3, 16, 16) * 2 - 1
+    plain = opened(show(x, "six", columns=3))
+    named = opened(show(x, "six", rows=["a", "b"], cols=["one", "two", "three"]))
+    left, top = named.width - plain.width, named.height - plain.height
+    assert left > 0 < top
+    assert named.crop((left, top, named.width, named.height)).tobytes() == plain.tobytes()
+    margin = np.asarray(named.convert("L")) < 128
+    for i in range(2):  # every row's name, at its height
+        assert margin[top + i * plain.height // 2 : top + (i + 1) * plain.height // 2, :left].any()
+    for j in range(3):
+        assert margin[:top, left + j * plain.width // 3 : left + (j + 1) * plain.width // 3].any()
+
+
+def test_a_long_name_keeps_to_its_column():
+    named = opened(show(torch.ones(2, 1, 16, 16), "two", cols=["a very long name of a column", " "]))
+    margin = np.asarray(named.convert("L"))[: named.height - 18 * 4] < 128  # two pictures are 18 pixels high, by 4
+    assert margin[:, : named.width // 2].any() and not margin[:, named.width // 2 :].any()
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (dict(rows=["a"], columns=2), "rows: expected 2 names, one for each row, got 1"),
+        (dict(cols=["a", "b", "c"], columns=2), "cols: expected 2 names, one for each column, got 3"),
+        (dict(cols="ab"), "cols: expected 2 names, one for each column, got 'ab'"),
+    ],
+)
+def test_other_numbers_of_names_are_refused(names, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        show(torch.zeros(4, 1, 8, 8), "four", **names)

@@ -15,6 +15,7 @@ from PIL import Image
 import ddpm_teach.show
 from ddpm_teach import Frame, linear
 from ddpm_teach.show import browse, compare, forward, scrub
+from ddpm_teach.show.films.sheet import evenly
 
 
 def walk(n=51, shape=(8, 3, 16, 16), seed=0):
@@ -322,3 +323,32 @@ print(sorted(heavy & set(sys.modules)))
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output == "[]\n['torch']\n"
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        lambda **names: scrub([Frame(1, torch.zeros(4, 1, 8, 8))], **names),
+        lambda **names: compare({k: [Frame(1, torch.zeros(4, 1, 8, 8))] for k in "ab"}, **names),
+        lambda **names: forward(torch.zeros(4, 1, 8, 8), linear(), **names),
+        lambda **names: browse({"1": torch.zeros(4, 1, 8, 8)}, **names),
+    ],
+    ids=["scrub", "compare", "forward", "browse"],
+)
+def test_every_film_names_its_rows_and_columns_and_says_what_it_shows(film):
+    named = film(rows=["hero", "food"], cols=["η = 0", "η = 1"], alt="two heroes, two kinds of food")
+    assert (named.data["rows"], named.data["cols"], named.data["columns"]) == (["hero", "food"], ["η = 0", "η = 1"], 2)
+    assert named.html().startswith(f'<div class="{named.name}"><img alt="two heroes, two kinds of food"')
+    plain = film()
+    assert not {"rows", "cols", "alt"} & set(plain.data) and plain.alt == plain.summary
+    height = lambda one: Image.open(io.BytesIO(one.still)).height  # noqa: E731
+    assert height(named) > height(plain)  # the still says the names in lines of their own
+    with pytest.raises(ValueError, match="^rows: expected 2 names, one for each row, got 1"):
+        film(rows=["hero"], columns=2)
+
+
+def test_a_still_is_large_enough_to_recognise_a_sprite():
+    frames = [Frame(t, torch.zeros(5, 3, 16, 16)) for t in range(20, -1, -1)]
+    still = Image.open(io.BytesIO(scrub(frames, columns=5).still))
+    count = len(evenly(21, 5 * 16))
+    assert (still.width - 8) / count - 8 >= 5 * 32

@@ -9,7 +9,7 @@ import base64
 import html
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ddpm_teach.checks import check_int, check_pictures
 from ddpm_teach.diffusion.types import Frame
+from ddpm_teach.show.labels import check_names, labelled
 from ddpm_teach.storage import write_bytes
 
 if TYPE_CHECKING:  # importing the package costs no matplotlib
@@ -214,16 +215,34 @@ class Picture:
         return {"text/html": tag, "image/png": data, "text/plain": self.alt}
 
 
-def show(x: Float[Tensor, "b c h w"] | Figure, alt: str, columns: int | None = None, scale: int = 4) -> Picture:
+def show(
+    x: Float[Tensor, "b c h w"] | Figure,
+    alt: str,
+    columns: int | None = None,
+    scale: int = 4,
+    *,
+    rows: Sequence[str] | None = None,
+    cols: Sequence[str] | None = None,
+) -> Picture:
     """A batch as one picture (see `tile`), or a figure, in a notebook; `alt` says in words what it shows.
+
+    Args:
+        columns: pictures in a row; as many as `cols` has names, or what `rows` leaves, or about as many as rows.
+        rows, cols: a name for each row and column, written beside and above the pictures.
 
     Raises:
         TypeError: for something else, or pictures of whole numbers.
-        ValueError: for another shape.
+        ValueError: for another shape, or other numbers of names than of rows and columns.
     """
-    if not hasattr(x, "savefig"):
-        check_batch("x", x)
-        return Picture(to_png(to_image(tile(x, columns), scale)), alt)
-    data = io.BytesIO()
-    x.savefig(data, format="png")
-    return Picture(data.getvalue(), alt)
+    if hasattr(x, "savefig"):
+        data = io.BytesIO()
+        x.savefig(data, format="png")
+        return Picture(data.getvalue(), alt)
+    check_batch("x", x)
+    if columns is None and (rows or cols):
+        columns = len(cols) if cols else math.ceil(len(x) / len(rows))
+    pixels = tile(x, columns)
+    columns = columns or math.ceil(math.sqrt(len(x)))
+    row_names = check_names("rows", rows, math.ceil(len(x) / columns), "row")
+    col_names = check_names("cols", cols, columns, "column")
+    return Picture(to_png(labelled(to_image(pixels, scale), row_names, col_names)), alt)

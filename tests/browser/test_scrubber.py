@@ -317,3 +317,20 @@ def test_two_walks_move_under_one_slider(open_film):
         assert one == pytest.approx(t / 500 * 127.5, abs=4)  # of 64 colours
         assert other == pytest.approx(max(0, coarse / 500 - 0.1) * 127.5, abs=4)
         slider.press("ArrowRight")
+
+
+@pytest.mark.parametrize("width", [1000, 360])
+def test_names_stand_beside_their_rows_and_above_their_columns(open_film, width):
+    x = torch.zeros(6, 3, 16, 16)
+    names = dict(rows=["first run", "second run"], cols=["hero", "food", "side hero"])
+    root = open_film(scrub([ddpm.Frame(0, x)], scale=4, **names), width=width)
+    canvas = root.locator("canvas").bounding_box()
+    for kind, side, length in (("rows", "y", "height"), ("cols", "x", "width")):
+        spans = root.locator(f".{kind} span").all()
+        assert [span.text_content() for span in spans] == names[kind]
+        for i, span in enumerate(spans):
+            box, share = span.bounding_box(), canvas[length] / len(spans)
+            assert abs(box[side] + box[length] / 2 - canvas[side] - (i + 0.5) * share) < 3
+    assert root.get_attribute("aria-label") == "film of a diffusion walk"  # nobody said what it shows
+    assert canvas["x"] + canvas["width"] <= width
+    assert all(name in root.locator("canvas").get_attribute("aria-label") for name in names["cols"])

@@ -3,7 +3,8 @@
 //     const film = mount(element, data, {index, onchange})      what stood in the element goes
 //     film.show(i)   film.play()   film.stop()
 //
-// data  {size: [w, h], count, columns, scale, fps, start: the frame at first, panels: [...], ...words}, or variants: [words] to choose one from
+// data  {size: [w, h], count, columns, scale, fps, start: the frame at first, panels: [...], ...words}, or variants: [words] to choose one from;
+//       and, where the pictures have names, rows: [...], cols: [...], alt: what the film shows
 // words {name, labels: [text of frame i], curve: {...} or null, rates: [[of signal, of noise] of frame i]}
 // panel {title, empty: [frames in which it has nothing to show], ...source}; `painters` says which sources there are
 // curve {title, ends: [left, right], line: [[x, y]], at: [[x, y or null] of frame i]}, x and y from 0 to 1
@@ -64,9 +65,12 @@ function makePanel(panel, data) {
   const canvas = make('canvas', {
     role: 'img', width: columns * (w + 1) - 1, height: Math.ceil(count / columns) * (h + 1) - 1,
   });
-  const node = make('figure', {}, make('figcaption', {}, panel.title), canvas);
+  const names = (list, kind) => list ? [make('div', {class: kind, 'aria-hidden': 'true'}, ...list.map(name => make('span', {}, name)))] : [];
+  const node = make('figure', {}, make('figcaption', {}, panel.title),
+    make('div', {class: 'grid'}, ...names(data.cols, 'cols'), ...names(data.rows, 'rows'), canvas));
   const ctx = canvas.getContext('2d'), empty = new Set(panel.empty);
   const cell = k => [k % columns * (w + 1), Math.floor(k / columns) * (h + 1)];  // the page shows through the gaps
+  const named = Object.entries({'columns': data.cols, 'rows': data.rows}).map(([kind, list]) => list ? `; ${kind}: ${list.join(', ')}` : '').join('');
   let paint = () => {};
   const source = Object.keys(painters).find(name => name in panel);
   return {
@@ -77,11 +81,12 @@ function makePanel(panel, data) {
       node.classList.toggle('empty', none);
       if (none) ctx.clearRect(0, 0, canvas.width, canvas.height);
       else paint(ctx, i, cell, words);
-      canvas.setAttribute('aria-label', `${panel.title}, ${none ? 'no estimate yet' : words.labels[i]}`);
+      canvas.setAttribute('aria-label', `${panel.title}, ${none ? 'no estimate yet' : words.labels[i]}${named}`);
     },
     // A picture's pixel is a whole number of the screen's pixels, as many as `room` allows.
     fit(room) {
-      const ratio = window.devicePixelRatio || 1, most = Math.floor(Math.min(data.scale, room / canvas.width) * ratio) / ratio;
+      const beside = node.querySelector('.rows')?.offsetWidth || 0, ratio = window.devicePixelRatio || 1;
+      const most = Math.floor(Math.min(data.scale, (room - beside) / canvas.width) * ratio) / ratio;
       canvas.style.width = most ? `${canvas.width * most}px` : '100%';
     },
   };
@@ -131,7 +136,7 @@ function mount(element, data, {index = data.start, onchange} = {}) {
   const choice = make('select', {'aria-label': 'which schedule', 'data-lm-suppress-shortcuts': 'true'},
     ...variants.map(variant => make('option', {}, variant.name || '')));
   const controls = make('div', {class: 'controls'}, playing, slider, quick, again);
-  const root = make('div', {class: 'ddpm-scrub', role: 'group', 'aria-label': 'film of a diffusion walk'},
+  const root = make('div', {class: 'ddpm-scrub', role: 'group', 'aria-label': data.alt || 'film of a diffusion walk'},
     ...variants.length > 1 ? [make('label', {class: 'choice'}, 'schedule ', choice)] : [],
     make('div', {class: 'panels'}, ...panels.map(panel => panel.node)), label, controls);
   let curve;

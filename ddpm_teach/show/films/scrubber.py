@@ -26,15 +26,14 @@ from ddpm_teach.show.films.captions import (
     pictures_of,
 )
 from ddpm_teach.show.films.sheet import (
+    Layout,
     Panel,
     Scrubber,
     check_one_shape,
     column,
     evenly,
-    geometry,
     make,
     many,
-    pick_columns,
     strip,
 )
 from ddpm_teach.show.pictures import check_batch, check_frames, tile
@@ -50,6 +49,9 @@ def scrub(
     scale: int | None = None,
     fps: float = 12.0,
     start: int | None = None,
+    rows: Sequence[str] | None = None,
+    cols: Sequence[str] | None = None,
+    alt: str | None = None,
 ) -> Scrubber:
     """The frames of a walk under one slider. Lesson 00.
 
@@ -62,10 +64,8 @@ def scrub(
             curve is the change from frame to frame, with a gap where that isn't finite.
         panels: any of "x", "x0", "eps", from left to right; x, and x0 where some frame has it, unless given.
         titles: a heading for each panel.
-        columns: pictures in a row.
-        scale: width of a picture's pixel on the screen; less where the page is narrow.
-        fps: frames a second at speed 1×, 0.1…1000.
         start: position 0, 1, … of the frame that is shown at first; the last one unless given.
+        columns, scale, fps, rows, cols, alt: see `Layout`.
 
     Raises:
         TypeError: for something else than frames, or pictures of whole numbers.
@@ -85,9 +85,10 @@ def scrub(
         raise ValueError(f"titles: expected {len(panels)}, one for each panel, got {len(titles)}")
     shown = [_panel(title, frames, name, range(len(frames))) for title, name in zip(titles, panels, strict=True)]
     labels = [label(frame, schedule, panels) for frame in frames]
+    layout = Layout(columns, scale, fps, rows, cols, alt)
     curve = change_curve(frames) if schedule is None else level_curve(schedule, [frame.t for frame in frames])
     start = len(frames) - 1 if start is None else check_int("start", start, 0, len(frames) - 1)
-    film = make(shown, frames[0].x, [f"t = {frame.t}" for frame in frames], labels, curve, columns, scale, fps)
+    film = make(shown, frames[0].x, [f"t = {frame.t}" for frame in frames], labels, curve, layout)
     film.data["start"] = start
     return film
 
@@ -99,6 +100,9 @@ def compare(
     columns: int | None = None,
     scale: int | None = None,
     fps: float = 12.0,
+    rows: Sequence[str] | None = None,
+    cols: Sequence[str] | None = None,
+    alt: str | None = None,
 ) -> Scrubber:
     """Two to four walks side by side under one slider: DDPM against DDIM, schedules, guidance scales. Lesson 06.
 
@@ -108,7 +112,7 @@ def compare(
     Args:
         streams: a heading for each walk; all pictures of one shape.
         panel: what is shown of each: "x", "x0" or "eps".
-        columns, scale, fps: as in `scrub`.
+        columns, scale, fps, rows, cols, alt: see `Layout`.
 
     Raises:
         TypeError: for something else than walks by name, or pictures of whole numbers.
@@ -130,7 +134,8 @@ def compare(
     labels = [_times([own[title][at[title][i]] for title in walks]) for i in range(len(times))]
     like = next(iter(walks.values()))[0].x
     marks = [f"t = {t}" for t in times]
-    return make(shown, like, marks, labels, distance_curve(shown, times), columns, scale, fps)
+    layout = Layout(columns, scale, fps, rows, cols, alt)
+    return make(shown, like, marks, labels, distance_curve(shown, times), layout)
 
 
 def forward(
@@ -142,6 +147,9 @@ def forward(
     columns: int | None = None,
     scale: int | None = None,
     fps: float = 12.0,
+    rows: Sequence[str] | None = None,
+    cols: Sequence[str] | None = None,
+    alt: str | None = None,
 ) -> Scrubber:
     """The forward process, mixed in the browser: x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε (DDPM, eq. 4). Lesson 01.
 
@@ -153,7 +161,7 @@ def forward(
         schedules: one, or several by name, to choose from in the widget.
         seed: of ε.
         frames: positions of the slider, evenly over 0…T.
-        columns, scale, fps: as in `scrub`.
+        columns, scale, fps, rows, cols, alt: see `Layout`.
 
     Raises:
         TypeError: for pictures of whole numbers.
@@ -179,15 +187,15 @@ def forward(
         }
         for name, schedule in schedules.items()
     ]
-    columns = pick_columns(columns, count)
+    layout = Layout(columns, scale, fps, rows, cols, alt)
     mix = {"x0": column(images), "eps": column(eps / reach), "reach": reach}
     title = "xₜ = √ᾱₜ x₀ + √(1 − ᾱₜ) ε"
-    data = geometry(width, height, count, columns, 1, scale, fps)
+    data = layout.data(width, height, count, 1)
     data |= {"start": 0, "panels": [{"title": title, "empty": [], "mix": mix}], "variants": variants}
     (name, schedule), *_ = schedules.items()
     shown = [times[name][i] for i in evenly(frames, width)]
-    grids = [(tile(add_noise(schedule, images, t, eps), columns, gap=0), False) for t in shown]
-    still = strip([f"t = {t}" for t in shown], [("picture at time t", grids)])
+    grids = [(tile(add_noise(schedule, images, t, eps), layout.columns_of(count), gap=0), False) for t in shown]
+    still = strip([f"t = {t}" for t in shown], [("picture at time t", grids)], layout.words())
     what = f"{many(count, 'picture')} {width}×{height}, {many(len(schedules), 'schedule')}"
     return Scrubber(data, still, f"Forward({many(frames, 'frame')}, {what})")
 
@@ -199,13 +207,16 @@ def browse(
     columns: int | None = None,
     scale: int | None = None,
     fps: float = 2.0,
+    rows: Sequence[str] | None = None,
+    cols: Sequence[str] | None = None,
+    alt: str | None = None,
 ) -> Scrubber:
     """Pictures under one slider that isn't the time: a guidance scale, a mixture, a number of steps. Lesson 05.
 
     Args:
         pictures: what the slider says there → pictures (b, c, h, w) in [-1, 1], all of one shape, in this order.
         title: a heading.
-        columns, scale, fps: as in `scrub`.
+        columns, scale, fps, rows, cols, alt: see `Layout`.
 
     Raises:
         TypeError: for pictures of whole numbers.
@@ -216,7 +227,8 @@ def browse(
         raise ValueError(f"pictures: expected some by their labels, {{'scale 2': x, …}}, got {got}")
     check_one_shape("pictures", pictures.values())
     labels, shown = list(pictures), [x.detach().cpu() for x in pictures.values()]
-    return make([Panel(title, shown, range(len(shown)))], shown[0], labels, labels, None, columns, scale, fps)
+    layout = Layout(columns, scale, fps, rows, cols, alt)
+    return make([Panel(title, shown, range(len(shown)))], shown[0], labels, labels, None, layout)
 
 
 def _shares(schedule: Schedule, t: int) -> tuple[float, float]:

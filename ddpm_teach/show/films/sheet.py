@@ -19,14 +19,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ddpm_teach.checks import check_int, check_number
+from ddpm_teach.show.labels import INK, check_names, font
 from ddpm_teach.show.pictures import check_batch, check_ending, tile, to_image, to_png
 from ddpm_teach.storage import write_bytes
 
-LIGHT, GREY, INK = (250, 250, 250), (110, 110, 110), (40, 40, 40)
+LIGHT, GREY = (250, 250, 250), (110, 110, 110)
 SCRIPT, STYLE = (resources.files(__package__).joinpath(f"scrubber.{kind}").read_text("utf-8") for kind in ("js", "css"))
 
 
@@ -43,6 +44,11 @@ class Scrubber:
     data: dict[str, Any]
     still: bytes
     summary: str
+
+    @property
+    def alt(self) -> str:
+        """What it shows, in words, for those who don't see it."""
+        return self.data.get("alt") or self.summary
 
     def __repr__(self) -> str:
         return self.summary
@@ -62,7 +68,7 @@ class Scrubber:
         data, name = self.json, self.name
         # By class, not by id: the same output may stand on a page twice, and whichever script runs first mounts both.
         return (
-            f'<div class="{name}"><img alt="{html.escape(self.summary)}" src="{data_url(self.still)}"></div>\n'
+            f'<div class="{name}"><img alt="{html.escape(self.alt)}" src="{data_url(self.still)}"></div>\n'
             f"<style>\n{STYLE}</style>\n<script>(() => {{\n{SCRIPT}\n"
             f'for (const element of document.querySelectorAll(".{name}:not([data-on])")) {{\n'
             f"  element.dataset.on = 1;\n  mount(element, {data});\n}}\n}})();</script>"
@@ -88,6 +94,56 @@ class Scrubber:
         return {"text/html": self.html(), "image/png": _base64(self.still), "text/plain": self.summary}
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the pictures of a panel are arranged and named, as the makers of films take it.
+
+    Attributes:
+        columns: pictures in a row. Unless given, as many as there are names for columns, or as names for rows leave;
+            else about as many as rows, and such that the last row is full where that can be.
+        scale: width of a picture's pixel on the screen; less where the page is narrow.
+        fps: frames a second at speed 1×, 0.1…1000.
+        rows, cols: a name for each row and column of pictures, written beside and above them.
+        alt: what the film shows, in words, for those who don't see it.
+    """
+
+    columns: int | None
+    scale: int | None
+    fps: float
+    rows: Sequence[str] | None
+    cols: Sequence[str] | None
+    alt: str | None
+
+    def columns_of(self, count: int) -> int:
+        """Pictures in a row, of so many."""
+        if self.columns is not None:
+            return min(check_int("columns", self.columns, 1), count)
+        if self.cols:
+            return min(len(self.cols), count)
+        if self.rows:
+            return math.ceil(count / len(self.rows))
+        side = math.ceil(math.sqrt(count))
+        return next((k for k in range(side, 2 * side) if count % k == 0), side)
+
+    def data(self, width: int, height: int, count: int, panels: int) -> dict[str, Any]:
+        """What scrubber.js must know of the arrangement: all panels in one row on a page 1000 pixels wide."""
+        columns, room = self.columns_of(count), {1: 400, 2: 272}.get(panels, 220)
+        scale = max(1, room // (columns * (width + 1))) if self.scale is None else check_int("scale", self.scale, 1)
+        check_number("fps", self.fps, 0.1, 1000)  # a browser's timer takes a longest wait, and beyond it none
+        data = {"size": [width, height], "count": count, "columns": columns, "scale": scale, "fps": self.fps}
+        names = {
+            "rows": check_names("rows", self.rows, math.ceil(count / columns), "row"),
+            "cols": check_names("cols", self.cols, columns, "column"),
+            "alt": self.alt,
+        }
+        return data | {key: value for key, value in names.items() if value}
+
+    def words(self) -> list[str]:
+        """The names in lines of text, for the still, which has no room beside its pictures."""
+        lines = {"from left to right": self.cols, "from above": self.rows}
+        return [f"{where}: {', '.join(map(str, names))}" for where, names in lines.items() if names]
+
+
 @dataclass(frozen=True, eq=False)
 class Panel:
     """A heading, the pictures in [-1, 1] under it, and which of them each position of the slider shows."""
@@ -103,22 +159,20 @@ def make(
     marks: Sequence[str],
     labels: list[str],
     curve: dict[str, Any] | None,
-    columns: int | None,
-    scale: int | None,
-    fps: float,
+    layout: Layout,
 ) -> Scrubber:
     """The film of panels, of which all pictures have one shape; `like` is one, where none has anything to show.
 
     Each position has a label, on the page, and a shorter mark, in the still.
     """
     count, _, height, width = like.shape
-    columns = pick_columns(columns, count)
+    columns = layout.columns_of(count)
     empty = torch.full(like.shape, 0.8, device="cpu")
     grids = [np.stack([tile(empty if x is None else x, columns, gap=0) for x in panel.film]) for panel in panels]
     palette = _palette(grids)
     sheets = [_sheet(grid) for grid in grids]
     data = {
-        **geometry(width, height, count, columns, len(panels), scale, fps),
+        **layout.data(width, height, count, len(panels)),
         "start": len(marks) - 1,  # the end is what the walk is about
         "labels": labels,
         "panels": [
@@ -139,18 +193,8 @@ def make(
         for panel, grid in zip(panels, grids, strict=True)
     ]
     what = f"{many(len(panels), 'panel')} of {many(count, 'picture')} {width}×{height}"
-    still = strip([marks[i] for i in chosen], rows)
+    still = strip([marks[i] for i in chosen], rows, layout.words())
     return Scrubber(data, still, f"Scrubber({many(len(marks), 'frame')}, {span(marks)}, {what})")
-
-
-def geometry(
-    width: int, height: int, count: int, columns: int, panels: int, scale: int | None, fps: float
-) -> dict[str, Any]:
-    """What scrubber.js must know of the pictures' arrangement: all panels in one row on a page 1000 pixels wide."""
-    room = {1: 400, 2: 272}.get(panels, 220)
-    scale = max(1, room // (columns * (width + 1))) if scale is None else check_int("scale", scale, 1)
-    check_number("fps", fps, 0.1, 1000)  # a browser's timer takes a longest wait, and beyond it none
-    return {"size": [width, height], "count": count, "columns": columns, "scale": scale, "fps": fps}
 
 
 def check_one_shape(name: str, pictures: Iterable[Tensor | None]) -> tuple[int, ...]:
@@ -163,14 +207,6 @@ def check_one_shape(name: str, pictures: Iterable[Tensor | None]) -> tuple[int, 
     if len(shapes) > 1:
         raise ValueError(f"{name}: expected pictures all of one shape, got {', '.join(map(str, sorted(shapes)))}")
     return shapes.pop()
-
-
-def pick_columns(columns: int | None, count: int) -> int:
-    """Pictures in a row. Unless given, about as many as rows, and such that the last row is full where that can be."""
-    if columns is not None:
-        return min(check_int("columns", columns, 1), count)
-    side = math.ceil(math.sqrt(count))
-    return next((k for k in range(side, 2 * side) if count % k == 0), side)
 
 
 def _sheet(grids: np.ndarray) -> np.ndarray:
@@ -208,35 +244,40 @@ def column(x: Tensor) -> str:
     return data_url(to_png(to_image(tile(x, columns=1, gap=0), scale=1)))
 
 
+def _still_scale(width: int) -> int:
+    """A still's pictures are large enough to be recognised: a sprite has 32 pixels, a single one 112."""
+    return max(1, round(112 / width), math.ceil(160 / width) if width < 320 else 1)
+
+
 def evenly(n: int, width: int) -> list[int]:
     """As many of n positions as a still of pictures this wide has room for, the first and the last among them."""
-    scale = max(1, round(112 / width))
+    scale = _still_scale(width)
     return np.linspace(0, n - 1, min(n, max(2, 780 // (width * scale + 8)))).round().astype(int).tolist()
 
 
-def strip(marks: Sequence[str], rows: list[tuple[str, list[tuple[np.ndarray, bool]]]]) -> bytes:
+def strip(
+    marks: Sequence[str], rows: list[tuple[str, list[tuple[np.ndarray, bool]]]], words: Sequence[str] = ()
+) -> bytes:
     """A row for each title: grids (h, w, c), and whether there was nothing to show, with a mark over each column.
 
-    On its own light ground, so that its words are readable on a dark page too.
+    On its own light ground, so that its words are readable on a dark page too; `words` are lines below.
     """
     h, w = rows[0][1][0][0].shape[:2]
-    scale = max(1, round(112 / w), (780 // len(marks) - 8) // w)  # few positions leave room for larger pictures
+    scale = max(_still_scale(w), (780 // len(marks) - 8) // w)  # few positions leave room for larger pictures
     h, w = h * scale, w * scale
-    strip = Image.new("RGB", (8 + len(marks) * (w + 8), 24 + len(rows) * (h + 24)), LIGHT)
-    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(13)
-    for top, (title, grids) in zip(range(24, strip.height, h + 24), rows, strict=True):
-        draw.text((8, top + 1), _plain(title), GREY, font)
+    size, ink = (8 + len(marks) * (w + 8), 24 + len(rows) * (h + 24) + 20 * len(words)), font(13)
+    strip = Image.new("RGB", size, LIGHT)
+    draw = ImageDraw.Draw(strip)
+    for i, line in enumerate(words, 1):
+        draw.text((8, strip.height - 20 * i), line, GREY, ink)
+    for top, (title, grids) in zip(range(24, 24 + len(rows) * (h + 24), h + 24), rows, strict=True):
+        draw.text((8, top + 1), title, GREY, ink)
         for left, mark, (grid, none) in zip(range(8, strip.width, w + 8), marks, grids, strict=True):
-            draw.text((left, 4), mark, INK, font)
+            draw.text((left, 4), mark, INK, ink)
             strip.paste(_rgb(grid, scale), (left, top + 20))
             if none:
-                draw.text((left + w / 2, top + 20 + h / 2), "none yet", GREY, font, "mm")
+                draw.text((left + w / 2, top + 20 + h / 2), "none yet", GREY, ink, "mm")
     return _png(strip, strip.quantize(64))
-
-
-def _plain(title: str) -> str:
-    """The words of a title: the still's font has no x̂₀."""
-    return title.rpartition(" · ")[2]
 
 
 def span(marks: Sequence[str]) -> str:
