@@ -25,7 +25,7 @@ from PIL import Image
 
 import ddpm_teach
 from ddpm_teach.cli import COMMANDS, main, sample as sample_command, train as train_command
-from ddpm_teach.cli.lab import FIRST_LESSON, copy_lessons
+from ddpm_teach.cli.lab import FIRST_LESSON
 from ddpm_teach.cli.sample import draw
 from ddpm_teach.diffusion.sampling import Sampler
 from ddpm_teach.model import load_model, save_weights
@@ -546,15 +546,6 @@ def test_a_run_that_is_interrupted_keeps_what_it_trained(number, times, tiny, ho
 
 
 # The course
-
-
-def test_lessons_are_copied_and_never_overwritten(tmp_path):
-    copied, left = copy_lessons(tmp_path / "mine")
-    assert copied >= 1 and left == 0
-    lesson = tmp_path / "mine" / FIRST_LESSON
-    lesson.write_text("my own work")
-    assert copy_lessons(tmp_path / "mine") == (0, copied)
-    assert lesson.read_text() == "my own work"
 
 
 def test_the_bare_command_opens_lesson_00_in_jupyterlab(tmp_path):

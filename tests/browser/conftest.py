@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from ddpm_teach.course.home import environment
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
-SETTINGS = {
-    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+SETTINGS = {  # what only tests need; the rest is as learners get it
     "@jupyterlab/apputils-extension:sessionDialogs": {"skipKernelRestartDialog": True},
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
@@ -27,7 +29,7 @@ SETTINGS = {
 class Server:
     """A Jupyter server on a free port of the loopback address, with settings and files of its own."""
 
-    def __init__(self, home: Path, python: str, options: list[str]):
+    def __init__(self, home: Path, python: str, options: list[str], names: dict[str, str] | None = None):
         self.root, self.token = home / "root", secrets.token_hex(16)
         self.root.mkdir(parents=True)
         with socket.socket() as free:
@@ -38,9 +40,10 @@ class Server:
         env |= {name: str(home / name) for name in (*folders, "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR")}
         env["PATH"] = f"{Path(python).parent}{os.pathsep}{env['PATH']}"
         known = {"port": port, "token": self.token, "root": self.root, "home": home}
+        command = [python, "-m", *(option.format(**known) for option in options), "--no-browser", "--allow-root"]
         with open(home / "server.log", "wb") as log:
-            command = [python, "-m", *(option.format(**known) for option in options), "--no-browser", "--allow-root"]
-            self.process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+            pipes = {"stdout": log, "stderr": subprocess.STDOUT}
+            self.process = subprocess.Popen(command, env=env | (names or {}), start_new_session=True, **pipes)
         self.url = f"http://127.0.0.1:{port}"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         deadline = time.monotonic() + 120
@@ -55,11 +58,11 @@ class Server:
                 time.sleep(0.1)
 
     def close(self):
-        self.process.terminate()
+        os.killpg(self.process.pid, signal.SIGTERM)  # the command `ddpm-teach` has the server as its child
         try:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Lab(Server):
@@ -71,7 +74,8 @@ class Lab(Server):
         options = ["jupyterlab", "--expose-app-in-browser", "--LabApp.extension_manager=readonly"]
         options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port={port}", "--ServerApp.port_retries=0"]
         options += ["--IdentityProvider.token={token}", "--ServerApp.root_dir={root}"]
-        super().__init__(home, sys.executable, [*options, "--LabApp.app_settings_dir={home}/app"])
+        names = {name: environment()[name] for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH")}
+        super().__init__(home, sys.executable, [*options, "--LabApp.app_settings_dir={home}/app"], names)
 
     def open(self, page, notebook, name="lesson.ipynb"):
         """The page with the notebook alone in it, its kernel started."""
