@@ -5,8 +5,12 @@ import sys
 
 import nbformat
 import pytest
+import torch
+from nbformat.sign import NotebookNotary
 
+from ddpm_teach import Frame, linear
 from ddpm_teach.course.home import NOTES, digests_of
+from ddpm_teach.show import scrub
 from tests.browser.conftest import Server
 
 pytestmark = pytest.mark.browser
@@ -90,6 +94,23 @@ def test_a_copy_that_is_only_saved_again_counts_as_untouched(home, page):
     saved = json.loads((home.root / name).read_text("utf8"))
     assert saved["metadata"]["of_a_learner"] == 1
     assert json.loads((home.root / NOTES).read_text("utf8"))["lessons"][name] == digests_of(saved)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_still_in_a_lesson_that_isn_t_trusted_tells_the_way_to_the_slider(home, page, signed):
+    film = scrub([Frame(t, torch.full((1, 1, 8, 8), t / 1000)) for t in (1000, 500, 0)], linear())
+    output = nbformat.v4.new_output("execute_result", film._repr_mimebundle_(), execution_count=1)
+    cell = nbformat.v4.new_code_cell("film", outputs=[output], execution_count=1)
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=nbformat.read(home.root / LESSONS[0], 4).metadata)
+    notebook.cells[0].source = f"film  # signed: {signed}"
+    nbformat.write(notebook, home.root / "film.ipynb")
+    if signed:
+        NotebookNotary(data_dir=str(home.root.parent / "JUPYTER_DATA_DIR")).sign(notebook)
+    home.open(page, "film.ipynb")
+    output = page.locator(".jp-OutputArea-output")
+    output.locator("canvas" if signed else "img").first.wait_for()
+    assert (output.get_by_text("run this cell for the slider").count() == 1) is not signed
+    assert (output.locator("img").count() == 1) is not signed
 
 
 def test_what_a_learner_has_chosen_counts(home, page):

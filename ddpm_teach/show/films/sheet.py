@@ -27,6 +27,7 @@ from ddpm_teach.show.labels import INK, check_names, font
 from ddpm_teach.show.pictures import check_batch, check_ending, tile, to_image, to_png
 from ddpm_teach.storage import write_bytes
 
+UNRUN = "<p>A still picture: run this cell for the slider.</p>"  # goes with the still, where the script runs
 LIGHT, GREY = (250, 250, 250), (110, 110, 110)
 SCRIPT, STYLE = (resources.files(__package__).joinpath(f"scrubber.{kind}").read_text("utf-8") for kind in ("js", "css"))
 
@@ -68,7 +69,7 @@ class Scrubber:
         data, name = self.json, self.name
         # By class, not by id: the same output may stand on a page twice, and whichever script runs first mounts both.
         return (
-            f'<div class="{name}"><img alt="{html.escape(self.alt)}" src="{data_url(self.still)}"></div>\n'
+            f'<div class="{name}"><img alt="{html.escape(self.alt)}" src="{data_url(self.still)}">{UNRUN}</div>\n'
             f"<style>\n{STYLE}</style>\n<script>(() => {{\n{SCRIPT}\n"
             f'for (const element of document.querySelectorAll(".{name}:not([data-on])")) {{\n'
             f"  element.dataset.on = 1;\n  mount(element, {data});\n}}\n}})();</script>"
