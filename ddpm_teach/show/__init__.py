@@ -2,6 +2,8 @@
 
 show(x, "eight sprites")                    a batch in a notebook; save_png and save_film write files
 trajectory_strip(frames)                    figures, each a matplotlib Figure
+unet_drawing(net)                           drawings of ideas and networks, too
+paths({"DDPM": frames})                     the toy world of points in the plane
 scrub(frames, model.schedule)               films that the hand moves, on pages without a kernel, too
 playground(model)                           sliders that sample anew; needs a kernel
 """
@@ -14,6 +16,9 @@ _HOMES = {  # module: the public names that live there
     "plots": (
         "STYLE forward_strip image_grid loss_by_time loss_curve measured_curves schedule_curves trajectory_strip"
     ),
+    "drawings": "chain_drawing ddim_drawing modulation_drawing",
+    "unets": "unet_drawing",
+    "planes": "arrows figure_pixels lines paths",
     "films.scrubber": "browse compare forward scrub",
     "films.sheet": "Scrubber",
     "films.playground": "Playground playground",
