@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from ddpm_teach import nets
 from ddpm_teach.checks import check_classes, check_finite, check_int, check_model, check_schedule, shown
-from ddpm_teach.data.attributes import Attributes, Claim, drawn, rows
+from ddpm_teach.data.attributes import Attributes
 from ddpm_teach.data.images import ImageSet
-from ddpm_teach.data.prompts import claim, parse
+from ddpm_teach.data.prompts import claim, described
 from ddpm_teach.data.sets import load
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, TARGETS, Target, target_named
@@ -100,41 +100,43 @@ class Model:
         condition is all zeros.
 
         Args:
-            names: classes; or captions, where the network is told attributes.
+            names: classes; or captions, where the network is told attributes. Without any, n contexts of any class.
             n: contexts for each name.
             rng: of what is drawn; torch's global generator unless given.
-            words: column → word, of `attributes`; `hair="green"` is short for `hair_color="green"`.
+            words: column → word, of `attributes`, or "none"; `hair="green"` is short for `hair_color="green"`.
 
         Raises:
-            ValueError: for an unknown class or word, words for a network that is told the class alone, or a network
-                that takes no context.
+            TypeError: for a name that is no text, or an rng that is no torch.Generator.
+            ValueError: for an unknown class or word, what no picture of a class can have, words for a network that is
+                told the class alone, or a network that takes no context.
         """
         if self.context_dim is None:
             raise ValueError("context: this network takes none; leave it out, and it draws what it likes")
         check_int("n", n, 1)
+        if not isinstance(rng, torch.Generator | None):
+            raise TypeError(f"rng: expected a generator, got {shown(rng)}; use torch.Generator().manual_seed(0)")
+        for name in (*names, *words.values()):
+            if not isinstance(name, str):
+                raise TypeError(f'context: expected text, got {shown(name)}; write "{name}"')
+            if not name.strip():
+                raise ValueError("context: expected some words, got an empty text; leave it out for any picture")
         if self.attributes:
             claims = [claim(column, word) for column, word in words.items()]
-            return torch.cat([self._rows(name, claims, n, rng) for name in names or [""]])
+            images = _training_pictures(self.data)
+            parts = [described(images, self.attributes, name, claims, n, rng) for name in names or [""]]
+            return torch.cat(parts)
         if words:
             raise ValueError(
                 f"context: this network is told the class alone ({', '.join(self.classes)}), and no {', '.join(words)}"
             )
         for name in names:
-            if name not in self.classes:
+            if name.lower() not in map(str.lower, self.classes):
                 raise ValueError(f"class: unknown class {name!r}; known are {', '.join(self.classes)}")
-        places = [self.classes.index(name) for name in names]
-        return torch.eye(len(self.classes), device="cpu")[places].repeat_interleave(n, 0)
-
-    def _rows(self, name: str, claims: list[Claim], n: int, rng: torch.Generator | None) -> Float[Tensor, "n d"]:
-        """Rows of attributes for a class, or a caption."""
-        images = _training_pictures(self.data)
-        table = images.attributes
-        if name in self.classes:
-            of_class = images.labels.numpy() == self.classes.index(name)
-            table = {column: words[of_class] for column, words in table.items()}
-        elif name:
-            claims = [*parse(name).only, *claims]
-        return rows(drawn(table, claims, n, rng), self.attributes).float()
+        lower = [name.lower() for name in self.classes]
+        places = torch.tensor([lower.index(name.lower()) for name in names]).repeat_interleave(n)
+        if not names:
+            places = torch.randint(len(lower), (n,), generator=rng, device="cpu")
+        return torch.eye(len(lower), device="cpu")[places]
 
     def all_contexts(self, each: int = 1, rng: torch.Generator | None = None) -> Tensor | None:
         """`each` contexts for every class, class by class; None if there are no classes, or none can be named."""

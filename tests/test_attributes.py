@@ -131,3 +131,58 @@ def test_training_resuming_and_sampling_keep_the_attributes(images, tmp_path):
         assert x.shape == (2, 3, 16, 16)
     with pytest.raises(ValueError, match="attributes"):
         dt.train(state, dt.load("sprites", n=100))  # told the class alone
+
+
+@pytest.mark.parametrize("said", [("Knight", "knight"), ("KING", "king"), ("hero", None)])
+def test_a_kind_may_be_written_in_capitals_or_be_a_class(model, said):
+    word, kind = said
+    for record in table_of(model, model.context(kind=word, n=5)):
+        assert record["kind"] == kind if kind else record["kind"] in {"knight", "king"} | set(model.attributes["kind"])
+    assert len(model.context("Hero", n=2)) == 2
+
+
+@pytest.mark.parametrize("said", ["knight, green hair", "a slime", "hero"])
+def test_pictures_are_different_as_long_as_enough_match(images, model, said):
+    """Rows come again only where training pictures have the same words."""
+    claims = parse(said).only if said != "hero" else ({"kind": frozenset(model.attributes["kind"])},)
+    chosen = drawn(dict(images.attributes), claims, 30, torch.Generator().manual_seed(0))
+    numbered = dict(images.attributes) | {"place": np.arange(len(images))}
+    places = drawn(numbered, claims, 30, torch.Generator().manual_seed(0))["place"]
+    assert len(set(places.tolist())) == 30
+    assert all((chosen[name] == images.attributes[name][places]).all() for name in chosen)
+
+
+@pytest.mark.parametrize(
+    ("names", "words", "said"),
+    [
+        (("a knight",), dict(kind="wizard"), "kind = knight and kind = wizard"),
+        (("a king with purple hair and a blue beard",), {}, "hair_color = purple"),
+        (("an apple with red hair",), {}, "no food .* hair_color = red"),
+        ((), dict(kind="slime", hair="green"), "no monster .* hair_color = green"),
+        (("hero",), dict(kind="slime"), "no hero .* kind = slime"),
+        (("a knight without a cape",), {}, "can't say 'without'"),
+        (("",), {}, "empty text"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_named(model, names, words, said):
+    with pytest.raises(ValueError, match=f"^context: .*{said}"):
+        model.context(*names, **words)
+
+
+def test_what_is_left_out_can_be_said(model):
+    capes = {record["cape"] for record in table_of(model, model.context(kind="knight", cape="none", n=20))}
+    assert capes == {"none"}
+
+
+@pytest.mark.parametrize(("arguments", "name"), [(dict(names=(3,)), "context"), (dict(names=("hero",), rng=0), "rng")])
+def test_other_kinds_of_arguments_are_refused_by_name(model, arguments, name):
+    names = arguments.pop("names")
+    with pytest.raises(TypeError, match=f"^{name}: "):
+        model.context(*names, **arguments)
+
+
+def test_a_network_of_classes_takes_them_in_any_case_and_draws_them_where_none_is_named():
+    model = dt.load_model("sprites-context")
+    assert torch.equal(model.context("Hero"), model.context("hero"))
+    rows = model.context(n=200, rng=torch.Generator().manual_seed(0))
+    assert rows.sum(1).eq(1).all() and (rows.sum(0) > 20).all()

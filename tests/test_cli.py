@@ -84,7 +84,7 @@ SAMPLE = {
     "cut.safetensors": ["cut.safetensors", "cut off"],
     str(course_path("data/weights/sprites-classifier.safetensors")): ["Classifier"],
     "sprites-context --context dog": ["--context", "'dog'", "hero, monster, food, potion, side hero"],
-    "sprites --context dog": ["--context", "'dog'", "vocabulary"],
+    "sprites --context dog": ["--context", "'dog'", "model.attributes"],
     "mnist --context 3": ["--context", "leave"],
     "sprites --n 0": ["--n", "1…"],
     "sprites --n many": ["--n", "whole number", "'many'"],
@@ -580,6 +580,10 @@ def test_the_bare_command_opens_lesson_00_in_jupyterlab(tmp_path):
         assert (tmp_path / "my-lessons" / FIRST_LESSON).exists()
         page = opener.open(f"http://127.0.0.1:{port}/?token=secret", timeout=5)
         assert Path(page.url.split("?")[0]).name == FIRST_LESSON
-    finally:
-        os.killpg(lab.pid, signal.SIGTERM)
+        lab.terminate()  # the command alone: who ends it means JupyterLab, which mustn't stay behind
         lab.wait(30)
+        with pytest.raises(OSError):
+            opener.open(url, timeout=5)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(lab.pid, signal.SIGKILL)

@@ -45,6 +45,13 @@ def test_real_sprites_in_the_samples_place_are_at_the_floor(sprites):
     assert abs(found.frechet.value - found.floor.value) < 4 * (found.frechet.error + found.floor.error)
 
 
+@pytest.mark.parametrize("n", [60, 130])
+def test_the_floor_has_the_samples_classes_whatever_n_is(sprites, n):
+    """With n not a multiple of the classes in every part, a floor of other shares of classes was ten times too far."""
+    found = evaluate(sprites, FromTheSet(), n)
+    assert found.floor.value < 2 * found.frechet.value + 4 * found.frechet.error
+
+
 def test_other_classes_than_asked_for_are_named_so_and_are_as_near(sprites):
     found = evaluate(sprites, FromTheSet(off=1), 200)
     assert found.accuracy.value < 0.01 and found.frechet.value < 10 * found.floor.value

@@ -48,7 +48,7 @@ def quick(scale: float, steps: int = 20) -> Sampler:
 SAMPLERS = {  # of a card's table; the first draws the contact sheet
     "sprites": (
         *(Sampler(steps=50, eta=1.0, guidance_scale=1.5), quick(1.5), quick(1.0), quick(2.0)),
-        *(Sampler(steps=20, guidance_scale=1.5), quick(1.5, steps=100)),
+        *(Sampler(steps=20, guidance_scale=1.5), Sampler(steps=100, eta=1.0, guidance_scale=1.5)),
     ),
     "sprites-context": (quick(2.0), Sampler(guidance_scale=2.0, steps=20)),
     "mnist": (quick(1.0, steps=50),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,8 +42,10 @@ def run(args: argparse.Namespace) -> int:
     command.append(f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container there is often nobody else to be
+    lab = subprocess.Popen([*command, *args.rest], env=environment())
+    signal.signal(signal.SIGTERM, lambda *_: lab.terminate())  # who ends this process means JupyterLab
     try:
-        return subprocess.run([*command, *args.rest], env=environment()).returncode
+        return lab.wait()
     except KeyboardInterrupt:  # JupyterLab heard it too and has said goodbye
         return 0
 

@@ -6,7 +6,9 @@ a row every word has a place: 1 where the picture has it. A picture with nothing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -45,22 +47,29 @@ def holds(table: Table, claim: Claim) -> np.ndarray:
     )
 
 
-def drawn(table: Table, claims: Sequence[Claim], n: int, rng: torch.Generator | None = None) -> dict[str, np.ndarray]:
+def drawn(
+    table: Table, claims: Sequence[Claim], n: int, rng: torch.Generator | None = None, of: str = "picture"
+) -> dict[str, np.ndarray]:
     """A table of n pictures of which all claims are true; what isn't claimed is as in pictures of `table` that match.
+
+    They are different pictures of the table as long as enough of them match.
 
     Where no picture has all that is claimed at once, one that has most of it, and the first claim in any case, lends
     what isn't claimed, and others lend what it lacks: so combinations can be asked for that were never seen.
 
     Args:
         rng: torch's global generator unless given.
+        of: what the table's pictures are, for the refusal.
 
     Raises:
-        ValueError: for a claim that is true of no picture.
+        ValueError: for a claim that is true of no picture, or two that can't both be true of one.
     """
+    for one, other in combinations(claims, 2):
+        _check_together(one, other)
     held = [holds(table, claim) for claim in claims]
     for claim, mine in zip(claims, held, strict=True):
         if not mine.any():
-            raise ValueError(f"context: no picture of the data set has {_said(claim)}")
+            raise ValueError(f"context: no {of} of the data set has {_said(claim)}; leave it out, or take another")
     score = np.sum(held, 0) * held[0] if claims else np.ones(len(next(iter(table.values()))))
     chosen = _some(score == score.max(), n, rng)
     result = {name: column[chosen] for name, column in table.items()}
@@ -72,9 +81,18 @@ def drawn(table: Table, claims: Sequence[Claim], n: int, rng: torch.Generator | 
 
 
 def _some(among: np.ndarray, n: int, rng: torch.Generator | None) -> np.ndarray:
-    """n of the places where `among` is true, with repetition."""
+    """n of the places where `among` is true, at random: every one once before any comes again."""
     places = np.flatnonzero(among)
-    return places[torch.randint(len(places), (n,), generator=rng, device="cpu").numpy()]
+    rounds = math.ceil(n / len(places))
+    order = torch.cat([torch.randperm(len(places), generator=rng, device="cpu") for _ in range(rounds)])
+    return places[order[:n].numpy()]
+
+
+def _check_together(one: Claim, other: Claim) -> None:
+    """Refuses two claims of which every pair of meanings says different words of one column."""
+    apart = [[column for column in a.keys() & b.keys() if not a[column] & b[column]] for a in one for b in other]
+    if all(apart):
+        raise ValueError(f"context: {_said(one)} and {_said(other)} can't both be; leave one out")
 
 
 def _with_color(column: str, table: Table) -> list[str]:

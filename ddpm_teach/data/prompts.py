@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ddpm_teach.data.attributes import Claim, words_of
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddpm_teach.data.attributes import NONE, Attributes, Claim, drawn, holds, rows, words_of
+from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.lexicon import (
     BACKGROUNDS,
     COLOR_OF,
@@ -41,7 +47,7 @@ class Claims:
             ValueError: for a scene.
         """
         if len(self.sprites) != 1 or self.background:
-            raise ValueError("context: describes a scene; one sprite is drawn here: leave out where it is")
+            raise ValueError("context: describes a scene; one sprite is drawn here: say what it is alone")
         return self.sprites[0]
 
 
@@ -82,23 +88,57 @@ def claim(column: str, word: str) -> Claim:
     if column not in words:
         raise ValueError(f"context: no column {column!r}; known are {', '.join(words)}")
     said, known = split(str(word)), lexicon()
-    if word in words[column]:
+    if word in (*words[column], NONE):
         return ({column: frozenset([word])},)
+    if column == "kind" and said in known.kinds:
+        return (known.kinds[said],)
     color = column if "color" in column or column == "skin" else COLOR_OF.get(column, f"{column}_color")
     if said in known.colors and color in words and (ramps := known.colors[said] & {*words[color]}):
         return ({color: ramps},)
-    for name, meaning in [*known.parts.get(said, []), ("kind", known.kinds.get(said)), known.states.get(said, (0, 0))]:
+    for name, meaning in [*known.parts.get(said, []), known.states.get(said, (0, 0))]:
         if name == column and meaning:
             return ({column: meaning},)
     raise ValueError(f"context: no {column} {word!r}; known are {', '.join(words[column])}")
 
 
+def described(
+    images: ImageSet,
+    told: Attributes,
+    name: str = "",
+    claims: Sequence[Claim] = (),
+    n: int = 1,
+    rng: torch.Generator | None = None,
+) -> Float[Tensor, "n d"]:
+    """Rows of attributes for n pictures of a class or a caption; what isn't said is as in pictures of `images`.
+
+    Args:
+        told: the key of the rows.
+        name: a class of `images`, or a caption; "" for neither.
+        claims: more that has to be true.
+
+    Raises:
+        ValueError: for words that aren't known, or that no picture of the class can have.
+    """
+    labels, classes = images.labels.numpy(), [name.lower() for name in images.classes]
+    if name.lower() in classes:
+        places = [classes.index(name.lower())]
+    else:
+        claims = [*parse(name).only, *claims] if name else claims
+        held = holds(images.attributes, claims[0]) if claims else np.ones(len(labels), bool)
+        places = np.unique(labels[held]).tolist() or list(range(len(classes)))
+    table = {column: words[np.isin(labels, places)] for column, words in images.attributes.items()}
+    of = " or ".join(classes[k] for k in places) if len(places) < len(classes) else "picture"
+    return rows(drawn(table, claims, n, rng, of), told).float()
+
+
 def _check_words(words: Iterable[str]) -> None:
     known = vocabulary()
     for word in words:
+        if word in ("no", "not", "without"):
+            raise ValueError(f'context: a caption can\'t say {word!r}; model.context("a knight", cape="none") does')
         if word not in known:
-            near = difflib.get_close_matches(word, known, 3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else "; captions.vocabulary() has all"
+            near = difflib.get_close_matches(word, known, 3, cutoff=0.75)
+            hint = f"; did you mean {' or '.join(near)}?" if near else "; model.attributes has the words of each column"
             raise ValueError(f"context: {word!r} is a word that no caption has{hint}")
 
 
@@ -148,7 +188,8 @@ class _Sprite:
             elif said in known.colors:
                 self.colors.append(known.colors[said])
             else:
-                raise ValueError(f"context: {' '.join(said)!r} is a second thing; say how it stands to the first")
+                second = " ".join(said)
+                raise ValueError(f"context: {second!r} is a second thing; of two in a scene say how they stand")
             i += len(said) if said else 1
         self._between(",")
         return tuple(([self.kind] if self.kind else []) + self.found)

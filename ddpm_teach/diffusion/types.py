@@ -40,6 +40,9 @@ class Frame:
     x0: Tensor | None = None
     eps: Tensor | None = None
 
+    def __repr__(self) -> str:  # no thousand numbers
+        return f"Frame(t={self.t}, x {tuple(self.x.shape)}{', with its estimate' if self.x0 is not None else ''})"
+
 
 Net = Callable[..., Tensor]
 Denoiser = Callable[[Tensor, Time], Estimate]

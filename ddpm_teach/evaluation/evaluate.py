@@ -188,9 +188,14 @@ def _mean(values: Tensor) -> Measured:
 
 def _chunks(model: Model, each: int, size: int, seed: int, part: int) -> Iterator[tuple[Tensor, int]]:
     """The labels of a part in chunks, the classes in turn also from part to part, and a seed for each chunk."""
-    labels = (torch.arange(each, device="cpu") + part * each) % max(1, len(model.classes))
+    labels = _labels(each, part, max(1, len(model.classes)))
     for i, chunk in enumerate(labels.split(size)):
         yield chunk, chunk_seed(seed, part, i)
+
+
+def _labels(each: int, part: int, classes: int) -> Tensor:
+    """The classes of a part's pictures: one after the other, going on where the part before has stopped."""
+    return (torch.arange(each, device="cpu") + part * each) % classes
 
 
 def chunk_seed(seed: int, part: int, i: int) -> int:
@@ -207,13 +212,15 @@ def _moments(judge: Judge, images: ImageSet, index: Tensor) -> Moments:
 
 
 def _floor(judge: Judge, train: ImageSet, each: int, reference: Moments) -> Measured:
-    """Training pictures in the samples' place: as many of each class, or all that there are, in as many parts."""
+    """Training pictures in the samples' place: part by part the samples' classes, or as many as there are."""
     rng, classes = torch.Generator("cpu").manual_seed(0), len(train.classes)
     order = torch.randperm(len(train), generator=rng, device="cpu")
-    of_class = [order[train.labels[order] == k] for k in range(classes)]
-    counts = [min(len(range(k, each, classes)), len(of_class[k]) // PARTS) for k in range(classes)]
-    parts = [
-        torch.cat([index[part * count :][:count] for index, count in zip(of_class, counts, strict=True)])
-        for part in range(PARTS)
-    ]
+    left = [order[train.labels[order] == k] for k in range(classes)]
+    most = [len(index) // PARTS for index in left]
+    parts = []
+    for part in range(PARTS):
+        counts = torch.bincount(_labels(each, part, classes), minlength=classes).tolist()
+        counts = [min(count, limit) for count, limit in zip(counts, most, strict=True)]
+        parts.append(torch.cat([index[:count] for index, count in zip(left, counts, strict=True)]))
+        left = [index[count:] for index, count in zip(left, counts, strict=True)]
     return frechet([_moments(judge, train, part) for part in parts], reference)
