@@ -13,6 +13,7 @@ import nbformat
 import pytest
 
 from ddpm_teach import exercises
+from ddpm_teach.course.bibliography import BIBLIOGRAPHY
 from ddpm_teach.course.build import MARKER, with_exercise
 
 LESSONS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -31,10 +32,24 @@ def test_there_is_a_lesson():
     assert LESSONS
 
 
-def test_all_lessons_are_set_up_by_the_same_cell():
-    setups = {code(nbformat.read(path, as_version=4))[0].source for path in LESSONS}
-    assert len(setups) == 1
-    assert "http" not in setups.pop()  # where the course comes from is said in one place, and not in lessons
+def test_all_lessons_are_set_up_by_the_same_cell_which_is_folded():
+    setups = [code(nbformat.read(path, as_version=4))[0] for path in LESSONS]
+    assert len({cell.source for cell in setups}) == 1
+    assert "http" not in setups[0].source  # where the course comes from is said in one place, and not in lessons
+    assert all(cell.metadata.jupyter.source_hidden and cell.metadata.cellView == "form" for cell in setups)
+
+
+def test_the_second_thing_on_the_first_screen_moves(lesson):
+    """Title, folded setup, then at once a short cell that shows something."""
+    title, _, film = lesson.cells[:3]
+    assert title.cell_type == "markdown" and film.cell_type == "code"
+    assert any("text/html" in output.get("data", {}) for output in film.outputs)
+
+
+def test_a_line_of_code_fits_on_a_page_and_no_mark_is_a_comment(lesson):
+    for cell in code(lesson)[1:]:
+        assert all(len(line) <= 95 for line in cell.source.splitlines()), cell.source
+        assert not re.search("NBVAL|noqa", cell.source), cell.source
 
 
 def test_every_cell_has_run_in_order_without_noise(lesson):
@@ -74,10 +89,35 @@ def test_headings_are_one_title_and_sections_without_gaps(lesson):
     assert all(deeper <= level + 1 for level, deeper in pairwise(levels))
 
 
-def test_every_link_leads_somewhere_in_the_course(lesson):
-    links = re.findall(r"\]\(([^)]+)\)", markdown(lesson))
-    assert all((LESSONS[0].parent / link.split("#")[0]).exists() for link in links), links
+def links(lesson):
+    return re.findall(r"\]\(([^)\s]+)\)", markdown(lesson))
+
+
+def test_every_link_leads_somewhere_in_the_course_or_to_the_bibliography(lesson):
+    """Sources of shown mistakes are lines of public files as they were at one commit, which don't change."""
+    known = {source.url for source in BIBLIOGRAPHY.values()}
+    line = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+/(blob/[0-9a-f]{40}/\S+#L\d+(-L\d+)?|(issues|pull)/\d+)")
+    for link in links(lesson):
+        if link.startswith("http"):
+            assert link in known or line.fullmatch(link), link
+        else:
+            assert (LESSONS[0].parent / link.split("#")[0]).exists(), link
     assert not re.search(r"<img|!\[\]\(", markdown(lesson))  # a picture in the text would need words
+
+
+@pytest.mark.parametrize("path", LESSONS[1:], ids=lambda path: path.stem)
+def test_every_lesson_names_what_to_read_next(path):
+    text = markdown(nbformat.read(path, as_version=4))
+    reading = text[text.index("## Read next") :]
+    assert 3 <= len(re.findall(r"\]\(https://", reading)) <= 8
+
+
+def test_every_source_is_cited_by_a_lesson_and_well_formed():
+    cited = {link for path in LESSONS for link in links(nbformat.read(path, as_version=4))}
+    for key, source in BIBLIOGRAPHY.items():
+        assert source.url in cited, f"{key} is cited nowhere"
+        assert re.fullmatch(r"https://(arxiv\.org/abs/\d{4}\.\d{4,5}|(?!arxiv)[^\s?]+)", source.url), source.url
+    assert len({source.url for source in BIBLIOGRAPHY.values()}) == len(BIBLIOGRAPHY)
 
 
 def test_every_symbol_of_an_equation_is_in_the_notation_table(lesson):

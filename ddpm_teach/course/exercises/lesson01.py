@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddpm_teach.course.exercises.engine import Exercise
 from ddpm_teach.diffusion.forward import add_noise, forward_step
-from ddpm_teach.diffusion.schedule import Schedule, from_betas, linear
+from ddpm_teach.diffusion.schedule import Schedule, cosine, from_betas, linear
 
 LESSON = "01 forward noise"
 
@@ -83,6 +83,11 @@ def _(x, beta, eps):
     return beta**0.5 * x + (1 - beta) ** 0.5 * eps
 
 
+@one_step.mistake("beta is a Python number, which has no .sqrt(); (1 - beta) ** 0.5 works for numbers and tensors")
+def _(x, beta, eps):
+    return (1 - beta).sqrt() * x + beta.sqrt() * eps
+
+
 table = Exercise(
     "01.2",
     "The table of ᾱ",
@@ -143,6 +148,16 @@ def _(betas):
     return torch.cat([betas.new_ones(1), (1 - betas).cumprod(0)]).sqrt()
 
 
+@table.mistake("the last running product is lost: a table from time 0 to time T has T + 1 places")
+def _(betas):
+    return torch.cat([betas.new_ones(1), (1 - betas).cumprod(0)[:-1]])
+
+
+@table.mistake("exp(-Σβ) is near, since ln(1 - β) ≈ -β, but not the same; multiply the shares themselves")
+def _(betas):
+    return torch.cat([betas.new_zeros(1), -betas.cumsum(0)]).exp()
+
+
 jump = Exercise(
     "01.3",
     "Noise in one jump",
@@ -182,6 +197,12 @@ def my_add_noise(alpha_bar, x0, t, eps):
 def _(alpha_bar, x0, t, eps):
     share = alpha_bar[t][:, None, None, None].to(x0.dtype)
     return share.sqrt() * x0 + (1 - share) * eps
+
+
+@jump.mistake("the picture's factor is a share of the variance; its root is needed there, as it is for the noise")
+def _(alpha_bar, x0, t, eps):
+    share = alpha_bar[t][:, None, None, None].to(x0.dtype)
+    return share * x0 + (1 - share).sqrt() * eps
 
 
 @jump.mistake("ᾱ is a share of the variance: neither the picture nor the noise is multiplied by a variance")
@@ -283,3 +304,75 @@ def _(T):
 @rescaled.mistake("you leave β's out and keep the others as they were; what the left-out ones added is missing")
 def _(T):
     return torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)[:: 1000 // T]
+
+
+fading = Exercise(
+    "01.5",
+    "When is the picture weaker than the noise?",
+    difficulty=3,
+    minutes=15,
+    task=r"""
+    Measure it for any data: `x0` are pictures (b, c, h, w) and `alpha_bar` is a table. Return the first time, a Python integer, at which the picture's part
+    of $x_t$ has less variance than the noise's part, by at least `decibel` dB (0 means: just less; 10 means: less than a tenth). The variance of the data is
+    that of all numbers in `x0`. If there is no such time, return None.
+    """,
+    hints=(
+        r"The picture's part of $x_t$ is $\sqrt{\bar\alpha_t}\,x_0$: its variance is $\bar\alpha_t$ times that of the data. The noise's part has $1-\bar\alpha_t$.",
+        "Compare both at all times at once, with the whole table; `decibel` dB are a factor of 10 ** (decibel / 10).",
+        "`(mask).nonzero()` has the places where a mask is true; the index of the table is the time.",
+    ),
+    covers="data of variance 0.01 to 4, three schedules, 0 to 30 dB, also schedules that never get there",
+    cases=lambda rng: _fading_cases(rng),
+    reference=lambda x0, alpha_bar, decibel: _first_below(x0.var().item() * alpha_bar, 1 - alpha_bar, decibel),
+)
+
+
+def _first_below(picture: Tensor, noise: Tensor, decibel: float) -> int | None:
+    times = (picture * 10 ** (decibel / 10) < noise).nonzero()
+    return times[0].item() if len(times) else None
+
+
+def _fading_cases(rng: torch.Generator) -> Iterator[tuple]:
+    tables = linear(1000).alpha_bar, cosine(400).alpha_bar, _quietly(from_betas, torch.full((30,), 0.02)).alpha_bar
+    for width in (1.0, 0.1, 0.71, 2.0):
+        x0 = width * torch.randn(4, 3, 4, 4, generator=rng) + 0.5  # a mean that isn't 0 adds nothing to a variance
+        for alpha_bar in tables:
+            for decibel in (0, 10, 30):
+                yield x0, alpha_bar, decibel
+
+
+@fading.solution
+def my_fading(x0, alpha_bar, decibel):
+    picture, noise = x0.var() * alpha_bar, 1 - alpha_bar
+    times = (picture * 10 ** (decibel / 10) < noise).nonzero()
+    return times[0].item() if len(times) else None
+
+
+def _with(variance=lambda x0: x0.var().item(), factor=lambda decibel: 10 ** (decibel / 10), shift=0, last=False):
+    def function(x0, alpha_bar, decibel):
+        times = (variance(x0) * alpha_bar * factor(decibel) < 1 - alpha_bar).nonzero()
+        return times[-1 if last else 0].item() + shift if len(times) else None
+
+    return function
+
+
+fading.mistake("you take data of variance 1; measure the variance of x0, it moves the time")(_with(lambda x0: 1.0))
+fading.mistake("you use the standard deviation of x0; powers are compared, so it has to be the variance")(
+    _with(lambda x0: x0.std().item())
+)
+fading.mistake("the mean square isn't the variance: what is the same in all pictures tells nothing; subtract the mean")(
+    _with(lambda x0: x0.square().mean().item())
+)
+fading.mistake("20 dB would be a factor of 10 for amplitudes; variances are powers: 10 dB are a factor of 10")(
+    _with(factor=lambda decibel: 10 ** (decibel / 20))
+)
+fading.mistake("the decibels go the other way: the picture has to be weaker than the noise, not stronger")(
+    _with(factor=lambda decibel: 10 ** (-decibel / 10))
+)
+fading.mistake("your time is one too small: the table begins with time 0, so its index is the time already")(
+    _with(shift=-1)
+)
+fading.mistake("your time is one too large: the table begins with time 0, so its index is the time already")(
+    _with(shift=1)
+)
+fading.mistake("you return the last time; the first is asked for")(_with(last=True))
