@@ -133,7 +133,8 @@ class Model:
             if name.lower() not in map(str.lower, self.classes):
                 raise ValueError(f"class: unknown class {name!r}; known are {', '.join(self.classes)}")
         lower = [name.lower() for name in self.classes]
-        places = torch.tensor([lower.index(name.lower()) for name in names]).repeat_interleave(n)
+        named = [lower.index(name.lower()) for name in names]
+        places = torch.tensor(named, device="cpu").repeat_interleave(n)
         if not names:
             places = torch.randint(len(lower), (n,), generator=rng, device="cpu")
         return torch.eye(len(lower), device="cpu")[places]

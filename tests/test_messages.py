@@ -220,6 +220,12 @@ CASES = {
         ValueError,
         ["context: ", "none", "leave it out"],
     ),
+    "context of a number": (lambda: m.load_model("mnist-context").context(3), TypeError, ["context: ", "got 3", '"3"']),
+    "context by a seed": (
+        lambda: m.load_model("sprites").context("hero", rng=0),
+        TypeError,
+        ["rng: ", "got 0", "torch.Generator().manual_seed(0)"],
+    ),
     "wrong reader": (lambda: m.from_x0(trained_for("flow"), S), ValueError, ["net: ", "'flow'", "'x0'", "from_flow"]),
     # known parts, corrections, inversion, the bound
     "variance number": (lambda: m.ddpm_step(nobody, S, 1.5), ValueError, ["variance: ", "[0, 1]", "1.5"]),
