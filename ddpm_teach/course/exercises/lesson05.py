@@ -29,11 +29,11 @@ conditioning = Exercise(
     difficulty=1,
     minutes=5,
     task=r"""
-    Write ContextUNet's line: multiply feature maps `h` (b, f, height, width) by the gains that the context became (b, f), and add the shifts that the time became (b, f). Every gain and shift is
-    for a whole channel.
+    Write ContextUNet's line: multiply the feature maps `h` (b, f, height, width) by `gain` (b, f), which was computed from the context, and add `shift` (b, f), which was computed from the time. Each gain and
+    each shift is for a whole channel.
     """,
     hints=(
-        "Two axes are missing in the gains and the shifts. Broadcasting fills axes of length 1, but not on the right by itself.",
+        "The gains and shifts lack two axes. Broadcasting adds missing axes on the left, never on the right.",
         "`gain[:, :, None, None]` has shape (b, f, 1, 1).",
     ),
     covers="batches of 1 to 4, 1 to 8 channels, also as many channels as pixels in a row",
@@ -82,11 +82,11 @@ formula = Exercise(
     difficulty=1,
     minutes=5,
     task=r"""
-    Write the guided noise from the network's two answers (both (b, c, h, w)), `eps_c` with the context and `eps_u` without, and the number `scale`, which is $s$.
+    Write the guided noise from the network's two predictions, both (b, c, h, w): `eps_c` with the condition, `eps_u` without. The number `scale` is $s$.
     """,
     hints=(
-        "Check two values of the scale: 0 has to give the answer without context, 1 the answer with it.",
-        "Start at the answer without context and go $s$ times the way to the other.",
+        "Try two scales: 0 has to give the prediction without the condition, 1 the one with it.",
+        "Start at the prediction without the condition and go $s$ times the way to the other.",
     ),
     covers="batches of 1 to 5, scales 0, 1, 2, 7.5 and -1",
     cases=lambda rng: [(a, b, scale) for a, b in pictures(rng) for scale in (2.0, 7.5, 0.0, 1.0, -1.0)],
@@ -104,17 +104,19 @@ def _(eps_c, eps_u, scale):
     return scale * eps_c + (scale - 1) * eps_u
 
 
-@formula.mistake("you start at the answer with context, so your scale is one ahead: 0 has to mean no context")
+@formula.mistake(
+    "that is the paper's form, (1 + w) ε_c - w ε_∅ with w for the scale: s is 1 + w, and 0 has to mean no condition"
+)
 def _(eps_c, eps_u, scale):
     return eps_c + scale * (eps_c - eps_u)
 
 
-@formula.mistake("you push away from the context: the difference points from without to with")
+@formula.mistake("you push away from the condition: the difference points from without to with")
 def _(eps_c, eps_u, scale):
     return eps_u + scale * (eps_u - eps_c)
 
 
-@formula.mistake("the two answers are exchanged: scale 1 gives the one without context")
+@formula.mistake("the two predictions are exchanged: scale 1 gives the one without the condition")
 def _(eps_c, eps_u, scale):
     return eps_c + scale * (eps_u - eps_c)
 
@@ -125,7 +127,7 @@ def _(eps_c, eps_u, scale):
 
 
 class ANet:
-    """No good, but its answer depends on all three, picture by picture; and it answers one call, of twice the batch."""
+    """No good, but its prediction depends on all three, picture by picture; and it takes one call, of twice the batch."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
@@ -133,13 +135,15 @@ class ANet:
     def __call__(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
         if not len(x) == len(t) == len(c):
             raise ValueError(f"the network got {len(x)} pictures, {len(t)} times and {len(c)} contexts")
+        if len(x) == self.batch:
+            raise ValueError(f"the network got {len(x)} pictures; make one call of {2 * self.batch}: x twice")
         if len(x) != 2 * self.batch:
-            raise ValueError(f"the network got {len(x)} pictures; one call with all {2 * self.batch} is asked for")
+            raise ValueError(f"the network got {len(x)} pictures; expected {2 * self.batch}, x twice")
         gain = 1 + (c * torch.arange(1, c.shape[1] + 1).to(c)).sum(1) / 10 + t / 1000
         return torch.tanh(x) * gain[:, None, None, None].to(x)
 
 
-def wishes(rng: torch.Generator) -> Iterator[tuple]:
+def conditions(rng: torch.Generator) -> Iterator[tuple]:
     for x, _ in pictures(rng):
         for scale in (2.0, 0.5, 7.5):
             t = torch.randint(1, 1001, (len(x),), generator=rng)
@@ -148,19 +152,19 @@ def wishes(rng: torch.Generator) -> Iterator[tuple]:
 
 one_call = Exercise(
     "05.3",
-    "Both answers in one call",
+    "Both predictions in one call",
     difficulty=2,
     minutes=10,
     task=r"""
-    Write a guided network's answer with a *single* call `net(x, t, c)` of a batch twice as large: `x` (b, channels, h, w), `t` (b,), contexts `c` (b, 5), zeros for "no context", and the number `scale`.
+    Write a guided network's prediction with a *single* call `net(x, t, c)` of a batch twice as large: `x` (b, channels, h, w), `t` (b,), contexts `c` (b, 5), zeros for "no condition", and the number `scale`.
     (One large call is faster than two small ones, above all on a GPU.)
     """,
     hints=(
         "`torch.cat([x, x])` is a batch of 2 b. The times have to be doubled in the same way, and the contexts are of two kinds.",
-        "`with_context, without = net(…).chunk(2)` takes the answers apart, in the order in which you put them together.",
+        "`with_context, without = net(…).chunk(2)` takes the predictions apart, in the order in which you put them together.",
     ),
     covers="batches of 1 to 5, other times and contexts for each picture, scales 0.5, 2 and 7.5",
-    cases=wishes,
+    cases=conditions,
     reference=lambda net, x, t, c, scale: guided(net, c, scale)(x, t),
 )
 
@@ -195,15 +199,30 @@ def _(net, x, t, c, scale):
     return without + scale * (with_context - without)
 
 
-@one_call.mistake("the batch isn't doubled alike: pictures, times and contexts need the same length")
+@one_call.mistake(
+    "these are two calls of the network; make one, of the pictures twice, half of them with zeros for a context"
+)
+def _(net, x, t, c, scale):
+    with_context, without = net(x, t, c), net(x, t, torch.zeros_like(c))
+    return without + scale * (with_context - without)
+
+
+@one_call.mistake("pictures, times and contexts have to be doubled alike; one of them still has the old length")
 def _(net, x, t, c, scale):
     both = net(torch.cat([x, x]), t, torch.cat([c, torch.zeros_like(c)]))
     with_context, without = both.chunk(2)
     return without + scale * (with_context - without)
 
 
-def guesses(rng: torch.Generator) -> Iterator[tuple[Tensor, float]]:
-    """Guesses of pictures, some within [-1, 1] and some far outside, in one batch."""
+@one_call.mistake("both halves are right, but mixed by the paper's w, in which 0 means scale 1")
+def _(net, x, t, c, scale):
+    both = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
+    with_context, without = both.chunk(2)
+    return with_context + scale * (with_context - without)
+
+
+def estimates(rng: torch.Generator) -> Iterator[tuple[Tensor, float]]:
+    """Estimates of pictures, some within [-1, 1] and some far outside, in one batch."""
     for shape in ((1, 1, 2, 2), (2, 1, 3, 3), (3, 3, 4, 4), (5, 3, 8, 8)):
         strength = torch.tensor([4.0, 0.3, 2.0, 0.6, 9.0])[: shape[0]]
         for quantile in (0.9, 0.995, 0.5):
@@ -221,7 +240,7 @@ threshold = Exercise(
     difficulty=3,
     minutes=12,
     task=r"""
-    Write what Imagen does against burnt colours. For each picture of the guess `x0` (b, c, h, w): let $r$ be the `quantile` (such as 0.995) of its own absolute values, but at least 1; clamp the picture to
+    Write Imagen's dynamic thresholding. For each picture of the estimate `x0` (b, c, h, w): let $r$ be the `quantile` (such as 0.995) of its own absolute values, but at least 1; clamp the picture to
     $[-r, r]$ and divide by $r$.
     """,
     hints=(
@@ -229,7 +248,7 @@ threshold = Exercise(
         "`.clamp(min=1)` for the least, then `[:, None, None, None]` so that it meets the pictures.",
     ),
     covers="batches of 1 to 5 with faint and with strong pictures side by side, quantiles 0.5, 0.9, 0.995",
-    cases=guesses,
+    cases=estimates,
     reference=_thresholded,
 )
 
@@ -278,3 +297,113 @@ def _(x0, quantile):
 @threshold.mistake("you divide, but clamp nothing: the few values beyond the quantile still leave [-1, 1]")
 def _(x0, quantile):
     return x0 / x0.flatten(1).abs().quantile(quantile, dim=1).clamp(min=1)[:, None, None, None]
+
+
+@threshold.mistake("your r is at most 1; it has to be at least 1, so that strong pictures are divided by more")
+def _(x0, quantile):
+    r = x0.flatten(1).abs().quantile(quantile, dim=1).clamp(max=1)[:, None, None, None]
+    return x0.clamp(-r, r) / r
+
+
+class Measurement:
+    """Gives (distance, standard error) for a scale, once: measuring takes minutes."""
+
+    def __init__(self, table: dict[float, tuple[float, float]]) -> None:
+        self.table, self.done = table, set()
+
+    def __call__(self, scale: float) -> tuple[float, float]:
+        if scale in self.done:
+            raise ValueError(f"scale {scale:g} is measured a second time; that takes minutes: keep what you measured")
+        self.done.add(scale)
+        return self.table[scale]
+
+
+def tables(rng: torch.Generator) -> Iterator[tuple]:
+    """By hand, so that each rule of thumb fails in one; then some at random."""
+    scales = [1.0, 2.0, 3.0, 4.0]
+    for distances, errors in (
+        ([9.0, 4.0, 3.5, 5.0], [1.0, 0.3, 0.3, 0.3]),  # 2 is as good as 3, within the errors
+        ([9.0, 5.0, 2.0, 4.0], [1.0, 0.3, 0.3, 0.3]),  # 3 is clearly best
+        ([4.0, 3.9, 2.8, 3.0], [0.5, 0.5, 0.4, 0.2]),  # 1 differs by 1.2, less than 2 · √(0.5² + 0.4²) = 1.28
+        ([6.0, 3.0, 2.0, 2.1], [0.4, 0.35, 0.3, 0.1]),  # 2 differs by 1.0: more than 2 · 0.46, less than 2 · 0.65
+        ([5.0, 2.9, 3.0, 2.0], [0.5, 0.1, 0.9, 0.3]),  # an uncertain one comes after a clear one
+    ):
+        yield Measurement(dict(zip(scales, zip(distances, errors, strict=True), strict=True))), scales
+    for n in (3, 6, 9):
+        values = 1 + 4 * torch.rand(n, 2, generator=rng)
+        rows = {float(k): (value, error / 5) for k, (value, error) in enumerate(values.tolist())}
+        yield Measurement(rows), sorted(rows)
+
+
+def _chosen(measure: Measurement, scales: list[float]) -> float:
+    measured = {scale: measure(scale) for scale in scales}
+    best, error = min(measured.values())
+    return next(s for s, (d, e) in measured.items() if (d - best) ** 2 <= 4 * (e**2 + error**2))
+
+
+choice = Exercise(
+    "05.5",
+    "Measure, then choose a scale",
+    difficulty=2,
+    minutes=12,
+    task=r"""
+    `measure(scale)` draws a thousand sprites and returns `(distance, error)`: their Fréchet distance and its standard error. That takes minutes, so measure each of the `scales` (a list, rising) once. Two
+    distances with errors `e` and `f` can't be told apart if they differ by at most `2 * (e**2 + f**2) ** 0.5`. Return the *smallest* scale that can't be told apart from the one with the least distance: more
+    guidance than that buys nothing that was measured.
+    """,
+    hints=(
+        "Keep what you measured: `results = {scale: measure(scale) for scale in scales}`. The best is `min(results.values())`: pairs are compared by their first number.",
+        "Go through the scales from the smallest, and return the first that is near enough to the best. The best one itself always is.",
+    ),
+    covers="eight tables: clear ones, tied ones, some whose errors differ much; each scale measured once",
+    cases=tables,
+    reference=_chosen,
+)
+
+
+@choice.solution
+def my_choice(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, best_error = min(results.values())
+    for scale, (distance, error) in results.items():
+        if distance - best <= 2 * (error**2 + best_error**2) ** 0.5:
+            return scale
+
+
+@choice.mistake("that is the scale of the least distance; a smaller one may be as good, as far as the errors can tell")
+def _(measure, scales):
+    return min(scales, key=measure)
+
+
+@choice.mistake("errors of independent measurements don't add up: the error of a difference is √(e² + f²)")
+def _(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, best_error = min(results.values())
+    return next(s for s, (d, e) in results.items() if d - best <= 2 * (e + best_error))
+
+
+@choice.mistake("you count the best one's error alone; the other distance was measured with an error, too")
+def _(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, best_error = min(results.values())
+    return next(s for s, (d, _) in results.items() if d - best <= 2 * best_error)
+
+
+@choice.mistake("one standard error is too strict: equal distances differ by more than that in one case of three")
+def _(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, best_error = min(results.values())
+    return next(s for s, (d, e) in results.items() if d - best <= (e**2 + best_error**2) ** 0.5)
+
+
+@choice.mistake("that is the largest scale that can't be told apart from the best; the smallest was looked for")
+def _(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, best_error = min(results.values())
+    return [s for s, (d, e) in results.items() if d - best <= 2 * (e**2 + best_error**2) ** 0.5][-1]
+
+
+@choice.mistake("you measure a scale more than once; that takes minutes each time: keep what you measured")
+def _(measure, scales):
+    best, best_error = min(measure(scale) for scale in scales)
+    return next(s for s in scales if measure(s)[0] - best <= 2 * best_error)
