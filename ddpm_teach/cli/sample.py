@@ -39,7 +39,7 @@ EPILOG = f"""At most {MOST:,} pictures are drawn; more than {LARGE:,} aren't enl
 
 examples:
   ddpm-teach sample sprites --context hero --context "side hero" --n 16
-  ddpm-teach sample sprites --context "a king with green hair, holding an axe"
+  ddpm-teach sample sprites --context "a wizard with a red hat and a white beard"
   ddpm-teach sample mnist --gif digits.gif
   ddpm-teach sample runs/mnist32/best.pt --sampler heun --steps 25 --guidance 3 --png threes.png --context 3"""
 
@@ -57,7 +57,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--context",
         action="append",
         metavar="CLASS",
-        help='a class, such as hero, monster, food, potion, "side hero"; repeat for several (default: all)',
+        help='a class, such as hero or "side hero", or a caption (sprites); repeat for several (default: all classes)',
     )
     command.add_argument(
         "--n", type=whole, metavar="N", default=8, help="pictures of each class (default: %(default)s)"
