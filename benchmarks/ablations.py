@@ -3,7 +3,8 @@
     uv run python benchmarks/ablations.py          # about 10 minutes on two CPU cores
 
 Writes data/results/unet_ablations.csv, which lesson 02 plots: the held-out ε-loss on the sprites' test split (512
-pictures, fixed noise) by training step, for each variant and seed.
+pictures, fixed noise) by training step, for each variant and seed; and, at step 0, three floors: the loss of the best
+answer "a matrix times x_t, plus a constant" that is told the class and the time, the time alone, or the class alone.
 """
 
 from __future__ import annotations
@@ -12,8 +13,21 @@ import argparse
 
 import torch
 from measured import positive, replacing
+from torch import Tensor
 
-from ddpm_teach import ContextUNet, Model, RunOptions, TrainState, course_path, linear, load, train, validation_loss
+from ddpm_teach import (
+    ContextUNet,
+    ImageSet,
+    Model,
+    RunOptions,
+    Schedule,
+    TrainState,
+    course_path,
+    linear,
+    load,
+    train,
+    validation_loss,
+)
 
 
 def without_time(net: ContextUNet) -> None:
@@ -32,6 +46,36 @@ def without_skips(net: ContextUNet) -> None:
 VARIANTS = {"whole": lambda net: None, "without time": without_time, "without skips": without_skips}
 
 
+def floor(x0: Tensor, schedule: Schedule, told_time: bool) -> float:
+    """The ε-loss of the best affine answer to x_t, over times 1…T; one matrix for each time if it is told the time."""
+    x = x0.flatten(1).double()
+    values, vectors = torch.linalg.eigh(torch.cov(x.T))
+    values, mean = values.clamp(min=0), vectors.T @ x.mean(0)
+    alpha_bar = schedule.alpha_bar[1:, None]
+    if told_time:  # each direction by itself: x_t has the variance ᾱ v + 1 - ᾱ, of which 1 - ᾱ is noise
+        return (alpha_bar * values / (alpha_bar * values + 1 - alpha_bar)).mean().item()
+    of_xt = torch.diag(alpha_bar.mean() * values + 1 - alpha_bar.mean())
+    of_xt += alpha_bar.sqrt().var(correction=0) * torch.outer(mean, mean)  # the mean of x_t moves with the time
+    shared = (1 - alpha_bar).sqrt().mean()  # the covariance of x_t and ε, in every direction
+    return 1 - (shared**2 * torch.linalg.inv(of_xt).trace() / len(mean)).item()
+
+
+def floors(images: ImageSet, schedule: Schedule) -> dict[str, float]:
+    """The three floors by name; told the class, there is a matrix for each class."""
+    everything, labels = images.pictures(slice(None)), images.labels
+    classes = [everything[labels == k] for k in range(len(images.classes))]
+    shares = [len(x) / len(everything) for x in classes]
+
+    def told(time: bool) -> float:
+        return sum(share * floor(x, schedule, time) for share, x in zip(shares, classes, strict=True))
+
+    return {
+        "linear, told time and class": told(True),
+        "linear, told the time": floor(everything, schedule, True),
+        "linear, told the class": told(False),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=positive(int), default=800)
@@ -40,6 +84,8 @@ def main() -> None:
     images, held_out = load("sprites"), load("sprites", "test")
     path = course_path("data") / "results" / "unet_ablations.csv"
     with replacing(path, ["variant", "seed", "step", "loss"]) as write:
+        for name, loss in floors(images, linear()).items():
+            write([name, 0, 0, f"{loss:.5f}"])
         for seed in range(args.seeds):
             for name, cut in VARIANTS.items():
                 torch.manual_seed(seed)

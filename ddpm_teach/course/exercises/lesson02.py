@@ -10,8 +10,154 @@ from ddpm_teach.nets.blocks import sinusoids
 
 LESSON = "02 UNet"
 
-time_rows = Exercise(
+sizes = Exercise(
     "02.1",
+    "How large a convolution's output is",
+    difficulty=1,
+    minutes=5,
+    task=r"""
+    Write the height that comes out of a convolution, given the height that goes in, its kernel, stride and padding. (Count the places where
+    the kernel's window fits, on a picture that has `padding` more pixels on each of its sides.)
+    """,
+    hints=(
+        "The padded picture has `size + 2 * padding` pixels. At stride 1 the window's first pixel can be at "
+        "`padded - kernel + 1` places.",
+        "With a stride one counts every `stride`-th of them, from the first: divide, round down, add one.",
+    ),
+    covers="PyTorch's own answer for sizes 4 to 32, kernels 1 to 5, strides 1 to 3, paddings 0 to 2",
+    cases=lambda rng: [
+        (size, kernel, stride, padding)
+        for size in (4, 7, 16, 28, 32)
+        for kernel in (1, 2, 3, 4, 5)
+        for stride in (1, 2, 3)
+        for padding in (0, 1, 2)
+        if padding < kernel <= size
+    ],
+    reference=lambda size, kernel, stride, padding: nn.Conv1d(1, 1, kernel, stride, padding)(
+        torch.zeros(1, 1, size)
+    ).shape[-1],
+)
+
+
+@sizes.solution
+def my_size(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+@sizes.mistake("you forgot to count the first place of the window")
+def _(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) // stride
+
+
+@sizes.mistake("the padding is on both sides, and you count one")
+def _(size, kernel, stride, padding):
+    return (size + padding - kernel) // stride + 1
+
+
+@sizes.mistake("the size comes out as a fraction; a window that fits in part doesn't count")
+def _(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) / stride + 1
+
+
+@sizes.mistake("the kernel is missing: a large window fits at fewer places")
+def _(size, kernel, stride, padding):
+    return (size + 2 * padding - 1) // stride + 1
+
+
+def _levels(rng):
+    """Cases of one level on the way up: x and skip alike, a row of factors and one of summands, and the layers."""
+    for b, c, h, out in ((1, 2, 3, 2), (2, 3, 4, 3), (2, 4, 2, 4), (3, 2, 5, 2), (4, 6, 4, 6)):
+        layers = nn.ConvTranspose2d(2 * c, out, 2, 2)
+        with torch.no_grad():
+            for p in layers.parameters():
+                p.copy_(torch.randn(p.shape, generator=rng))
+        x, skip = torch.randn(2, b, c, h, h + 1, generator=rng)
+        context, time = torch.randn(2, b, c, generator=rng)
+        yield x, skip, context, time, layers.requires_grad_(False)
+
+
+level = Exercise(
+    "02.2",
+    "One level up",
+    difficulty=2,
+    minutes=12,
+    task=r"""
+    Write one level of the way up. `x` (b, c, h, w) comes from below. First scale and shift it: `context` (b, c) multiplies, `time` (b, c)
+    is added, one number for each channel. Then put `skip` (b, c, h, w) beside it, along the channels, `x` first. What
+    `layers` makes of the two is the answer.
+    """,
+    hints=(
+        "A number for each channel has to reach every pixel: `time[:, :, None, None]` is (b, c, 1, 1), and PyTorch repeats it.",
+        "`torch.cat([a, b], dim=1)` puts b's channels behind a's.",
+        "The skip comes in as it is: neither scaled nor shifted.",
+    ),
+    covers="1 to 4 pictures, 2 to 6 channels, sizes 2×3 to 5×6",
+    cases=_levels,
+    reference=lambda x, skip, context, time, layers: layers(
+        torch.cat([context[..., None, None] * x + time[..., None, None], skip], dim=1)
+    ),
+)
+
+
+@level.solution
+def my_level(x, skip, context, time, layers):
+    scale, shift = context[:, :, None, None], time[:, :, None, None]  # (b, c, 1, 1)
+    return layers(torch.cat([scale * x + shift, skip], dim=1))
+
+
+@level.mistake("the skip comes first in your cat; the layers expect what comes from below first")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([skip, context[:, :, None, None] * x + time[:, :, None, None]], dim=1))
+
+
+@level.mistake("context and time have changed places: context multiplies, time is added")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([time[:, :, None, None] * x + context[:, :, None, None], skip], dim=1))
+
+
+@level.mistake("you multiply by 1 + context, as some networks do; this one multiplies by the context itself")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([(1 + context[:, :, None, None]) * x + time[:, :, None, None], skip], dim=1))
+
+
+@level.mistake("you add the time before you multiply, so the context scales it as well")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([context[:, :, None, None] * (x + time[:, :, None, None]), skip], dim=1))
+
+
+@level.mistake("you scale and shift the skip, too; only what comes from below is")
+def _(x, skip, context, time, layers):
+    film = lambda h: context[:, :, None, None] * h + time[:, :, None, None]  # noqa: E731
+    return layers(torch.cat([film(x), film(skip)], dim=1))
+
+
+@level.mistake("you scale and shift after the layers; it comes before them, and before the skip")
+def _(x, skip, context, time, layers):
+    return context[:, :, None, None] * layers(torch.cat([x, skip], dim=1)) + time[:, :, None, None]
+
+
+@level.mistake("context and time are (b, c), and x is (b, c, h, w): give them two more axes of length 1")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([context * x + time, skip], dim=1))
+
+
+@level.mistake("the layers get half of the channels that they expect: the skip is put beside x, and not added to it")
+def _(x, skip, context, time, layers):
+    return layers(context[:, :, None, None] * x + time[:, :, None, None] + skip)
+
+
+@level.mistake("the time isn't in it")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([context[:, :, None, None] * x, skip], dim=1))
+
+
+@level.mistake("the context isn't in it")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([x + time[:, :, None, None], skip], dim=1))
+
+
+time_rows = Exercise(
+    "02.3",
     "The table of times",
     difficulty=2,
     minutes=10,
@@ -25,8 +171,8 @@ time_rows = Exercise(
         "`t[:, None] * omega` is a table (T, dim/2) of angles.",
         "`torch.stack([a.sin(), a.cos()], dim=-1)` is (T, dim/2, 2); `.flatten(1)` lays the pairs side by side.",
     ),
-    covers="T from 1 to 1000, 2 to 100 columns",
-    cases=lambda rng: [(1, 2), (2, 4), (10, 6), (50, 16), (1000, 100)],
+    covers="T from 1 to 1000, 4 to 100 columns",
+    cases=lambda rng: [(1, 4), (2, 4), (10, 6), (50, 16), (1000, 100)],
     reference=sinusoids,
     tolerance=1e-3,
 )
@@ -91,122 +237,115 @@ def _(T, dim):
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
-sizes = Exercise(
-    "02.2",
-    "How large a convolution's output is",
-    difficulty=1,
-    minutes=5,
-    task=r"""
-    Write the height that comes out of a convolution, given the height that goes in, its kernel, stride and padding. (Count the places where
-    the kernel's window fits, on a picture that has `padding` more pixels on each of its sides.)
-    """,
-    hints=(
-        "The padded picture has `size + 2 * padding` pixels. At stride 1 the window's first pixel can be at "
-        "`padded - kernel + 1` places.",
-        "With a stride one counts every `stride`-th of them, from the first: divide, round down, add one.",
-    ),
-    covers="PyTorch's own answer for sizes 4 to 32, kernels 1 to 5, strides 1 to 3, paddings 0 to 2",
-    cases=lambda rng: [
-        (size, kernel, stride, padding)
-        for size in (4, 7, 16, 28, 32)
-        for kernel in (1, 2, 3, 4, 5)
-        for stride in (1, 2, 3)
-        for padding in (0, 1, 2)
-        if padding < kernel <= size
-    ],
-    reference=lambda size, kernel, stride, padding: nn.Conv1d(1, 1, kernel, stride, padding)(
-        torch.zeros(1, 1, size)
-    ).shape[-1],
+@time_rows.mistake(
+    "your slowest pair has ω = 1/10000: you divide i by dim/2 - 1, as some code bases do; here it is dim/2"
 )
+def _(T, dim):
+    angles = torch.arange(1, T + 1)[:, None] * 10_000 ** (-torch.arange(dim // 2) / (dim // 2 - 1))
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
-@sizes.solution
-def my_size(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel) // stride + 1
+@time_rows.mistake(
+    "this is the table of DDPM's own code: sines first, then cosines, and i divided by dim/2 - 1; here they take turns, "
+    "and it is dim/2"
+)
+def _(T, dim):
+    angles = torch.arange(1, T + 1)[:, None] * 10_000 ** (-torch.arange(dim // 2) / (dim // 2 - 1))
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-@sizes.mistake("you forgot to count the first place of the window")
-def _(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel) // stride
+def _fit(table, wanted):
+    """The lesson's linear_fit: what the best linear layer for these rows answers to rows."""
+    x, y = table - table.mean(0), wanted - wanted.mean()
+    weight = torch.linalg.solve(x.T @ x + 1e-3 * len(x) * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
+    return lambda rows: (rows - table.mean(0)) @ weight + wanted.mean()
 
 
-@sizes.mistake("the padding is on both sides, and you count one")
-def _(size, kernel, stride, padding):
-    return (size + padding - kernel) // stride + 1
+def _questions(rng):
+    """Tables of times, and what a linear layer shall make of them."""
+    for T in (40, 100, 400):
+        t = torch.arange(1, T + 1, dtype=torch.float64)[:, None] / T
+        noise = torch.randn(T, T // 2 + 5, generator=rng, dtype=torch.float64)
+        line = {"t / T": t, "random numbers": noise}
+        yield line, 3 * t[:, 0]
+        yield {"random numbers": noise, "one wave": (6 * t).sin(), "t / T": t}, (6 * t[:, 0]).sin() + 2
+        yield {"t / T": t, "sinusoids": sinusoids(T, 20).double(), "random numbers": noise}, t[:, 0].log()
+        late = torch.cat([t, (t - 0.6).clamp(min=0)], dim=1)
+        yield {"knee": late, "square": t**2, "t / T": t}, (t[:, 0] - 0.6).clamp(min=0)
+        step = (t > 0.5).double()
+        yield {"step": step, "t / T": t, "two waves": torch.cat([(6 * t).sin(), (12 * t).cos()], dim=1)}, step[:, 0]
 
 
-@sizes.mistake("the size comes out as a fraction; a window that fits in part doesn't count")
-def _(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel) / stride + 1
-
-
-@sizes.mistake("the kernel is missing: a large window fits at fewer places")
-def _(size, kernel, stride, padding):
-    return (size + 2 * padding - 1) // stride + 1
-
-
-parameters = Exercise(
-    "02.3",
-    "Counting a block's parameters",
+choice = Exercise(
+    "02.4",
+    "Measure, then choose",
     difficulty=2,
-    minutes=10,
+    minutes=12,
     task=r"""
-    Write how many trainable numbers a block of `LayerNormUNet` has: a LayerNorm over (c_in, size, size), a 3×3 convolution from `c_in` to
-    `c_out` channels, and a 3×3 convolution from `c_out` to `c_out`. (SiLU has none.)
+    Which way of telling the time does a linear layer read best? `tables` is a dictionary: name → a table (T, d) with a row for each time.
+    `wanted` (T,) is what the layer shall answer. `fit(rows, answers)` gives the best layer for these rows: a function from rows to answers.
+    A table with as many columns as rows can learn any answers by heart. So fit each table on every second row (the first, the third, …),
+    measure its mean squared error on the rows between, and return the name of the best.
     """,
     hints=(
-        "LayerNorm has a factor and a summand for each number that it normalises together.",
-        "A k×k convolution has k·k·c_in numbers *for each channel that comes out*, and one bias for each of those.",
+        "`table[::2]` has the first, the third, … row, `table[1::2]` those between; the same for `wanted`.",
+        "`layer = fit(table[::2], wanted[::2])` is a function: `layer(table[1::2])` are its answers to rows that it hasn't seen.",
+        "Collect the errors in a dictionary by name; `min(errors, key=errors.get)` is the name of the smallest.",
     ),
-    covers="PyTorch's own count, 1 to 80 channels, sizes 3 to 28",
-    cases=lambda rng: [(1, 1, 3), (1, 10, 28), (10, 10, 28), (10, 20, 14), (80, 40, 7), (40, 20, 3)],
-    reference=lambda c_in, c_out, size: sum(
-        p.numel()
-        for layer in (nn.LayerNorm((c_in, size, size)), nn.Conv2d(c_in, c_out, 3), nn.Conv2d(c_out, c_out, 3))
-        for p in layer.parameters()
-    ),
-    tolerance=0,
+    covers="fifteen questions: 40 to 400 times, lines, waves, steps, logarithms, and columns of random numbers",
+    cases=lambda rng: [(tables, wanted, _fit) for tables, wanted in _questions(rng)],
+    reference=lambda tables, wanted, fit: min(tables, key=lambda name: _unseen(tables[name], wanted, fit)),
 )
 
 
-@parameters.solution
-def my_parameters(c_in, c_out, size):
-    norm = 2 * c_in * size * size
-    return norm + (9 * c_in * c_out + c_out) + (9 * c_out * c_out + c_out)
+def _unseen(table, wanted, fit):
+    return (fit(table[::2], wanted[::2])(table[1::2]) - wanted[1::2]).square().mean().item()
 
 
-@parameters.mistake("the convolutions' biases are missing")
-def _(c_in, c_out, size):
-    return 2 * c_in * size * size + 9 * c_in * c_out + 9 * c_out * c_out
+@choice.solution
+def my_choice(tables, wanted, fit):
+    errors = {}
+    for name, table in tables.items():
+        layer = fit(table[::2], wanted[::2])
+        errors[name] = (layer(table[1::2]) - wanted[1::2]).square().mean().item()
+    return min(errors, key=errors.get)
 
 
-@parameters.mistake("a window of 3×3 has nine numbers for each channel that goes in, and you count three")
-def _(c_in, c_out, size):
-    return 2 * c_in * size * size + 3 * c_in * c_out + c_out + 3 * c_out * c_out + c_out
+def _chosen(tables, error):
+    errors = {name: error(table) for name, table in tables.items()}
+    return min(errors, key=errors.get)
 
 
-@parameters.mistake("your norm has two numbers for each channel; this one has two for each pixel of each channel")
-def _(c_in, c_out, size):
-    return 2 * c_in + 9 * c_in * c_out + c_out + 9 * c_out * c_out + c_out
+@choice.mistake("you measure on rows that the layer was fitted on, where many random columns know the answers by heart")
+def _(tables, wanted, fit):
+    return _chosen(tables, lambda x: (fit(x[::2], wanted[::2])(x[::2]) - wanted[::2]).square().mean())
 
 
-@parameters.mistake("the norm isn't counted; its factors and summands are learned, too")
-def _(c_in, c_out, size):
-    return 9 * c_in * c_out + c_out + 9 * c_out * c_out + c_out
+@choice.mistake(
+    "you fit on the first half of the times and measure on the second: that asks how it goes on, and not what lies between"
+)
+def _(tables, wanted, fit):
+    k = len(wanted) // 2
+    return _chosen(tables, lambda x: (fit(x[:k], wanted[:k])(x[k:]) - wanted[k:]).square().mean())
 
 
-@parameters.mistake("the norm has a factor and a summand for each number, and you count one of the two")
-def _(c_in, c_out, size):
-    return c_in * size * size + 9 * c_in * c_out + c_out + 9 * c_out * c_out + c_out
+@choice.mistake("you return the name with the largest error")
+def _(tables, wanted, fit):
+    return _chosen(tables, lambda x: -(fit(x[::2], wanted[::2])(x[1::2]) - wanted[1::2]).square().mean())
 
 
-@parameters.mistake("you count a convolution's bias for channels that go in; there is one for each that comes out")
-def _(c_in, c_out, size):
-    return 2 * c_in * size * size + 9 * c_in * c_out + c_in + 9 * c_out * c_out + c_out
+@choice.mistake("errors of both signs cancel in your mean; square them first")
+def _(tables, wanted, fit):
+    return _chosen(tables, lambda x: (fit(x[::2], wanted[::2])(x[1::2]) - wanted[1::2]).mean())
+
+
+@choice.mistake("you return the error; the name of the best is asked for")
+def _(tables, wanted, fit):
+    return min(_unseen(table, wanted, fit) for table in tables.values())
 
 
 field = Exercise(
-    "02.4",
+    "02.5",
     "How far a pixel sees",
     difficulty=3,
     minutes=12,
@@ -283,4 +422,33 @@ def _(layers):
     for kernel, stride in layers:
         seen += (kernel - 1) * before
         before = stride
+    return seen
+
+
+@field.mistake("field · stride belongs to a recursion from the last layer back to the first; you go forward")
+def _(layers):
+    seen = 1
+    for kernel, stride in layers:
+        seen = seen * stride + kernel - stride
+    return seen
+
+
+@field.mistake(
+    "going back, one pixel more costs stride pixels more, but the first costs the kernel alone: field · stride is too much"
+)
+def _(layers):
+    seen = 1
+    for kernel, stride in reversed(layers):
+        seen = seen * stride + kernel - 1
+    return seen
+
+
+@field.mistake(
+    "field · stride + kernel - 1, from the first layer on, is wrong twice: such a recursion goes back, and its first pixel "
+    "costs the kernel alone"
+)
+def _(layers):
+    seen = 1
+    for kernel, stride in layers:
+        seen = seen * stride + kernel - 1
     return seen
