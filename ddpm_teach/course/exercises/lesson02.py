@@ -88,7 +88,7 @@ level = Exercise(
     """,
     hints=(
         "A number for each channel has to reach every pixel: `time[:, :, None, None]` is (b, c, 1, 1), and PyTorch repeats it.",
-        "`torch.cat([a, b], dim=1)` puts b's channels behind a's.",
+        "`torch.cat([a, b], dim=1)` puts b's channels after a's.",
         "The skip comes in as it is: neither scaled nor shifted.",
     ),
     covers="1 to 4 pictures, 2 to 6 channels, sizes 2×3 to 5×6",
@@ -355,7 +355,7 @@ field = Exercise(
     """,
     hints=(
         "Two 3×3 convolutions with stride 1 see 5 pixels: each adds kernel - 1.",
-        "Behind a layer with stride 2, neighbouring pixels are 2 pixels of the input apart. So a later kernel adds (kernel - 1) *times that "
+        "After a layer with stride 2, neighbouring pixels are 2 pixels of the input apart. So a later kernel adds (kernel - 1) *times that "
         "distance*.",
         "Keep two numbers while you go through the layers: the field, and the distance between neighbours.",
     ),
@@ -393,7 +393,7 @@ def my_field(layers):
     return seen
 
 
-@field.mistake("the strides aren't in it: behind a stride, neighbours are further apart")
+@field.mistake("the strides aren't in it: after a stride, neighbours are further apart")
 def _(layers):
     return 1 + sum(kernel - 1 for kernel, _ in layers)
 
@@ -407,7 +407,7 @@ def _(layers):
     return seen
 
 
-@field.mistake("a layer's stride counts for the layers behind it, and not yet for its own kernel")
+@field.mistake("a layer's stride counts for the layers after it, and not yet for its own kernel")
 def _(layers):
     seen, distance = 1, 1
     for kernel, stride in layers:
