@@ -283,7 +283,7 @@ def test_an_interrupt_stays_one(exercise):
 
 
 def test_an_error_of_torch_is_no_stub():
-    report = exercises.check("03.2", lambda eps_hat, alpha_bar_t: eps_hat.to_sparse().sigmoid())
+    report = exercises.check("08.3", lambda eps_hat, alpha_bar_t: eps_hat.to_sparse().sigmoid())
     assert report.status == "error" and len(report.text) < 600  # torch lists all of its devices
 
 
@@ -293,7 +293,7 @@ def test_the_line_is_counted_in_the_function_that_failed():
 
         return number + x.not_there
 
-    report = exercises.check("03.2", lambda eps_hat, alpha_bar_t: helper(eps_hat))
+    report = exercises.check("08.3", lambda eps_hat, alpha_bar_t: helper(eps_hat))
     assert "in line 4 of helper: return number + x.not_there" in report.text
 
 
@@ -329,7 +329,7 @@ TENSOR_RESULTS = {
 
 
 @pytest.mark.parametrize("change, words", TENSOR_RESULTS.values(), ids=TENSOR_RESULTS)
-@pytest.mark.parametrize("id", ["01.3", "03.2", "04.4", "05.1", "09.3"])
+@pytest.mark.parametrize("id", ["01.3", "08.3", "04.4", "05.1", "09.3"])
 def test_a_tensor_of_another_kind_is_told(id, change, words):
     exercise = exercises.find(id)
     report = exercise.examine(result_of(exercise, change))
@@ -357,7 +357,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("kind", NUMBERS.values(), ids=NUMBERS)
-@pytest.mark.parametrize("id", ["02.2", "02.3", "02.4", "06.2", "06.3", "10.1"])
+@pytest.mark.parametrize("id", ["02.1", "02.5", "06.2", "06.3", "10.1"])
 def test_equal_numbers_of_other_kinds_are_right(id, kind):
     exercise = exercises.find(id)
 

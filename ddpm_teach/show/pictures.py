@@ -237,7 +237,8 @@ def show(
     if hasattr(x, "savefig"):
         data = io.BytesIO()
         x.savefig(data, format="png")
-        return Picture(data.getvalue(), alt)
+        colours = Image.open(data).convert("RGB").quantize(256, dither=Image.Dither.NONE)  # a third of the bytes
+        return Picture(to_png(colours), alt)
     check_batch("x", x)
     if columns is None and (rows or cols):
         columns = len(cols) if cols else math.ceil(len(x) / len(rows))

@@ -17,7 +17,10 @@ from ddpm_teach.storage import write_bytes
 EDITION = 2
 # Where the exercises of the first edition are: those of a whole lesson, or a single one; None for one that has no
 # successor. What isn't named has kept its number.
-EDITION_1: dict[str, str | None] = {"07": "09", "08": "10", "09": "14"}
+EDITION_1: dict[str, str | None] = {
+    **{"02.1": "02.3", "02.2": "02.1", "02.3": None, "02.4": "02.5", "03.2": "08.3", "06.4": "07.4"},
+    **{"07": "09", "08": "10", "09": "14"},
+}
 
 
 def progress_file() -> Path:
