@@ -30,7 +30,7 @@ guess = Exercise(
     difficulty=1,
     minutes=5,
     task=r"""
-    Write $\hat x_0$: the clean picture that the noise `eps_hat` leaves in `xt` (both (b, c, h, w)); `alpha_bar_t` is the number $\bar\alpha_t$.
+    Write $\hat x_0$: the clean picture that is left of `xt` if the noise in it is `eps_hat` (both (b, c, h, w)); `alpha_bar_t` is the number $\bar\alpha_t$. Don't clamp it.
     """,
     hints=(
         r"Lesson 01's jump has three things in it: $x_0$, $x_t$, $\varepsilon$. Two of them are given.",
@@ -65,6 +65,11 @@ def _(xt, eps_hat, alpha_bar_t):
 @guess.mistake("you add the noise a second time; turn its sign")
 def _(xt, eps_hat, alpha_bar_t):
     return (xt + (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha_bar_t**0.5
+
+
+@guess.mistake("your guess is clamped to [-1, 1]; leave that to the sampler, which does it afterwards")
+def _(xt, eps_hat, alpha_bar_t):
+    return ((xt - (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha_bar_t**0.5).clamp(-1, 1)
 
 
 mean = Exercise(
@@ -121,18 +126,35 @@ def _(x0, xt, ab_t, ab_s):
     return ab_s**0.5 * (1 - alpha) * x0 + alpha**0.5 * (1 - ab_s) * xt
 
 
+@mean.mistake("x_t is multiplied by √ᾱ_t; what the steps between s and t keep is √α = √(ᾱ_t/ᾱ_s)")
+def _(x0, xt, ab_t, ab_s):
+    alpha = ab_t / ab_s
+    return (ab_s**0.5 * (1 - alpha) * x0 + ab_t**0.5 * (1 - ab_s) * xt) / (1 - ab_t)
+
+
+@mean.mistake("you divide by 1 - ᾱ_s; the denominator of both weights is the noise variance in x_t, the noisier one")
+def _(x0, xt, ab_t, ab_s):
+    alpha = ab_t / ab_s
+    return (ab_s**0.5 * (1 - alpha) * x0 + alpha**0.5 * (1 - ab_s) * xt) / (1 - ab_s)
+
+
+@mean.mistake("β is that of all the noise in x_t, 1 - ᾱ_t; between s and t only 1 - ᾱ_t/ᾱ_s is added")
+def _(x0, xt, ab_t, ab_s):
+    return ab_s**0.5 * x0 + (ab_t / ab_s) ** 0.5 * (1 - ab_s) / (1 - ab_t) * xt
+
+
 step = Exercise(
     "04.3",
     "One step of Algorithm 2",
     difficulty=2,
     minutes=10,
     task=r"""
-    Write the draw of $x_s$: around the mean `mu` (b, c, h, w), with the variance $\beta = 1 - \bar\alpha_t/\bar\alpha_s$ and the normal noise `z` that is handed in. The last step of a walk,
-    where $\bar\alpha_s = 1$, adds no noise.
+    Write the draw of $x_s$: around the mean `mu` (b, c, h, w), with the variance $\beta = 1 - \bar\alpha_t/\bar\alpha_s$ and the normal noise `z` that is handed in. One move of a walk is an
+    exception, and adds no noise: what would become of it there? Find out which one, and how you know it from $\bar\alpha_t$ and $\bar\alpha_s$.
     """,
     hints=(
-        "Mean plus standard deviation times noise.",
-        "An `if` for the last step: return `mu` itself (or `mu.clone()`).",
+        "Mean plus standard deviation times noise. Noise that is added in one move is taken away by the moves after it.",
+        r"No move comes after the last one, which ends at $s = 0$, where $\bar\alpha_s = 1$: return `mu` itself there.",
     ),
     covers="batches of 1 to 5, one and three channels, float32 and float64, five pairs of times, the last step among them",
     cases=lambda rng: [(mu, z, a, b) for mu, z in pictures(rng) for a, b in SHARES],
@@ -148,7 +170,7 @@ def my_step_back(mu, z, ab_t, ab_s):
     return mu + (1 - ab_t / ab_s) ** 0.5 * z
 
 
-@step.mistake("noise is added at the last step, too: it stays in the picture")
+@step.mistake("noise is added at the last move, too, after which nothing takes it away: it stays in the picture")
 def _(mu, z, ab_t, ab_s):
     return mu + (1 - ab_t / ab_s) ** 0.5 * z
 
@@ -173,9 +195,18 @@ def _(mu, z, ab_t, ab_s):
     return mu if ab_s == 1 else mu + (1 - ab_t) ** 0.5 * z
 
 
+class ComparableFrame(Frame):
+    """A Frame that equals another one of the same picture, so that handing over a whole frame is recognised."""
+
+    def __eq__(self, other):
+        return isinstance(other, Frame) and self.t == other.t and torch.equal(self.x, other.x)
+
+    __hash__ = None
+
+
 def a_step(x, t, s):
     """A step that depends on both its times, so that exchanging or leaving out some is seen."""
-    return Frame(s, x * 0.9 + 0.01 * t - 0.003 * s)
+    return ComparableFrame(s, x * 0.9 + 0.01 * t - 0.003 * s)
 
 
 loop = Exercise(
@@ -227,8 +258,133 @@ def _(step, x, times):
     return x
 
 
+@loop.mistake("the list is walked from its end: the walk has to begin at its first time, the noisiest")
+def _(step, x, times):
+    for t, s in itertools.pairwise(reversed(times)):
+        x = step(x, t, s).x
+    return x
+
+
+@loop.mistake("`step` gives a Frame, and the next step needs a picture: take the Frame's `.x`")
+def _(step, x, times):
+    for t, s in itertools.pairwise(times):
+        x = step(x, t, s)
+    return x
+
+
+@loop.mistake("you return the last Frame; the picture in it is asked for")
+def _(step, x, times):
+    for t, s in itertools.pairwise(times):
+        frame = step(x, t, s)
+        x = frame.x
+    return frame
+
+
+@loop.mistake("you return every picture; only the last one is asked for")
+def _(step, x, times):
+    return [x] + [x := step(x, t, s).x for t, s in itertools.pairwise(times)]
+
+
 @loop.mistake("your moves go from t to t - 1; the list says where the next one ends")
 def _(step, x, times):
     for t in times[:-1]:
         x = step(x, t, t - 1).x
     return x
+
+
+def guesses(rng):
+    """Pictures and guesses of them whose mean square error is m (1 - ᾱ_t): 0.5 is the border between the answers."""
+    for ab_t, ab_s in ((0.0786, 0.2), (0.5, 0.8), (0.9, 0.95), (0.659, 0.897), (0.02, 0.9), (0.9, 1.0)):
+        for m in (0.01, 0.1, 0.3, 0.47, 0.53, 0.8, 1.2):
+            x0 = torch.rand(2, 1, 3, 3, generator=rng) * 2 - 1
+            off = torch.randn(2, 1, 3, 3, generator=rng)
+            yield x0, x0 + (m * (1 - ab_t) / off.square().mean()) ** 0.5 * off, ab_t, ab_s
+
+
+def _nearer(x0, x0_hat, ab_t, ab_s):
+    return "beta" if (x0 - x0_hat).square().mean() > 0.5 * (1 - ab_t) else "posterior"
+
+
+choice = Exercise(
+    "04.5",
+    "Measure, then choose",
+    difficulty=3,
+    minutes=15,
+    task=r"""
+    Write the function that chooses a variance by a measurement. `x0` are clean pictures (b, c, h, w), `x0_hat` the guesses that a network made of them from their $x_t$. The mean square error of the guesses
+    stands for $\operatorname{Var}(x_0\mid x_t)$ in the formula above: compute the variance of the true step from $t$ to $s$ with it, and return `"beta"` or `"posterior"`, whichever of the two is nearer to it.
+    """,
+    hints=(
+        r"Four numbers: $\beta = 1-\bar\alpha_t/\bar\alpha_s$; $\tilde\beta = \beta\,(1-\bar\alpha_s)/(1-\bar\alpha_t)$; the error, a mean of squares over everything; and the true variance, $\tilde\beta$ plus the error times the square of the factor that $x_0$ has in $\tilde\mu$.",
+        r"That square is $\bar\alpha_s\,\beta^2/(1-\bar\alpha_t)^2$. Then compare $|\beta - \text{true}|$ with $|\tilde\beta - \text{true}|$.",
+        r"There is a shorter way: $m$, the error divided by $1-\bar\alpha_t$, says how far the truth is on the way from $\tilde\beta$ to $\beta$.",
+    ),
+    covers="six pairs of times, the last move among them, guesses from good to useless",
+    cases=guesses,
+    reference=_nearer,
+)
+
+
+@choice.solution
+def my_choice(x0, x0_hat, ab_t, ab_s):
+    beta = 1 - ab_t / ab_s
+    small = beta * (1 - ab_s) / (1 - ab_t)
+    error = (x0 - x0_hat).square().mean().item()
+    true = small + ab_s * (beta / (1 - ab_t)) ** 2 * error
+    return "beta" if abs(beta - true) < abs(small - true) else "posterior"
+
+
+def _chosen(error, factor, ab_t, ab_s, small=None):
+    """The answer by another error, another factor, or another variance for the known picture."""
+    beta = 1 - ab_t / ab_s
+    known = beta * (1 - ab_s) / (1 - ab_t)
+    true = (known if small is None else small) + factor * error
+    return "beta" if abs(beta - true) < abs(known - true) else "posterior"
+
+
+def _factor(ab_t, ab_s):
+    return ab_s * ((1 - ab_t / ab_s) / (1 - ab_t)) ** 2
+
+
+@choice.mistake("you return the one that is farther away")
+def _(x0, x0_hat, ab_t, ab_s):
+    return "posterior" if _nearer(x0, x0_hat, ab_t, ab_s) == "beta" else "beta"
+
+
+@choice.mistake("you take the root of the error; variances are compared, so the mean of the squares stays as it is")
+def _(x0, x0_hat, ab_t, ab_s):
+    return _chosen((x0 - x0_hat).square().mean().item() ** 0.5, _factor(ab_t, ab_s), ab_t, ab_s)
+
+
+@choice.mistake("your error is a sum over all pixels; a mean is needed, or more pictures would seem to be worse ones")
+def _(x0, x0_hat, ab_t, ab_s):
+    return _chosen((x0 - x0_hat).square().sum().item(), _factor(ab_t, ab_s), ab_t, ab_s)
+
+
+@choice.mistake(
+    "the factor of x0 isn't squared: a variance is multiplied by the square of what the values are multiplied by"
+)
+def _(x0, x0_hat, ab_t, ab_s):
+    return _chosen((x0 - x0_hat).square().mean().item(), _factor(ab_t, ab_s) ** 0.5, ab_t, ab_s)
+
+
+@choice.mistake(
+    "you take the error itself for the true variance: it is that of x0, and a step moves only part of the way there"
+)
+def _(x0, x0_hat, ab_t, ab_s):
+    return _chosen((x0 - x0_hat).square().mean().item(), 1.0, ab_t, ab_s, small=0.0)
+
+
+@choice.mistake("β̃ is missing in the true variance: the error comes on top of it")
+def _(x0, x0_hat, ab_t, ab_s):
+    return _chosen((x0 - x0_hat).square().mean().item(), _factor(ab_t, ab_s), ab_t, ab_s, small=0.0)
+
+
+@choice.mistake("your answer is always the smaller one: measure first")
+def _(x0, x0_hat, ab_t, ab_s):
+    return "posterior"
+
+
+@choice.mistake("your answer is always the larger one: measure first")
+def _(x0, x0_hat, ab_t, ab_s):
+    return "beta"
