@@ -63,6 +63,16 @@ def _(x, beta, eps):
     return (1 - beta) ** 0.5 * x + beta * eps
 
 
+@one_step.mistake("beta is a Python number, which torch.sqrt refuses; beta ** 0.5 works for numbers and tensors")
+def _(x, beta, eps):
+    return torch.sqrt(1 - beta) * x + torch.sqrt(beta) * eps
+
+
+@one_step.mistake("the noise isn't the one that was handed in; use `eps`")
+def _(x, beta, eps):
+    return (1 - beta) ** 0.5 * x + beta**0.5 * torch.randn_like(x)
+
+
 @one_step.mistake("both factors are variances; what multiplies a picture or noise has to be their square roots")
 def _(x, beta, eps):
     return (1 - beta) * x + beta * eps
@@ -153,6 +163,21 @@ def _(betas):
     return torch.cat([betas.new_ones(1), (1 - betas).cumprod(0)[:-1]])
 
 
+@table.mistake("that is what each step keeps by itself; ᾱ_t is what all steps up to t have kept: their running product")
+def _(betas):
+    return torch.cat([betas.new_ones(1), 1 - betas])
+
+
+@table.mistake("at time 0 nothing has been lost yet: ᾱ_0 is 1, the product of no factors at all")
+def _(betas):
+    return torch.cat([betas.new_zeros(1), (1 - betas).cumprod(0)])
+
+
+@table.mistake("the 1 stands at the end; it belongs to time 0, in front")
+def _(betas):
+    return torch.cat([(1 - betas).cumprod(0), betas.new_ones(1)])
+
+
 @table.mistake("exp(-Σβ) is near, since ln(1 - β) ≈ -β, but not the same; multiply the shares themselves")
 def _(betas):
     return torch.cat([betas.new_zeros(1), -betas.cumsum(0)]).exp()
@@ -203,6 +228,12 @@ def _(alpha_bar, x0, t, eps):
 def _(alpha_bar, x0, t, eps):
     share = alpha_bar[t][:, None, None, None].to(x0.dtype)
     return share * x0 + (1 - share).sqrt() * eps
+
+
+@jump.mistake("the two factors are exchanged: at time 0 the picture has to be there, and no noise")
+def _(alpha_bar, x0, t, eps):
+    share = alpha_bar[t][:, None, None, None].to(x0.dtype)
+    return (1 - share).sqrt() * x0 + share.sqrt() * eps
 
 
 @jump.mistake("ᾱ is a share of the variance: neither the picture nor the noise is multiplied by a variance")
@@ -296,6 +327,11 @@ def _(T):
     return torch.linspace(1e-4, 0.02 * 1000 / T, T, dtype=torch.float64)
 
 
+@rescaled.mistake("your line is float32; the table of times is made in float64")
+def _(T):
+    return torch.linspace(1e-4 * 1000 / T, 0.02 * 1000 / T, T)
+
+
 @rescaled.mistake("your ends are right for T = 200; they have to depend on T")
 def _(T):
     return torch.linspace(5e-4, 0.1, T, dtype=torch.float64)
@@ -313,8 +349,8 @@ fading = Exercise(
     minutes=15,
     task=r"""
     Measure it for any data: `x0` are pictures (b, c, h, w) and `alpha_bar` is a table. Return the first time, a Python integer, at which the picture's part
-    of $x_t$ has less variance than the noise's part, by at least `decibel` dB (0 means: just less; 10 means: less than a tenth). The variance of the data is
-    that of all numbers in `x0`. If there is no such time, return None.
+    of $x_t$ has less variance than the noise's part, by more than `decibel` dB (0 means: less; 10 means: less than a tenth). The variance of the data is
+    that of all numbers in `x0`, `x0.var()`. If there is no such time, return None.
     """,
     hints=(
         r"The picture's part of $x_t$ is $\sqrt{\bar\alpha_t}\,x_0$: its variance is $\bar\alpha_t$ times that of the data. The noise's part has $1-\bar\alpha_t$.",
@@ -348,6 +384,10 @@ def my_fading(x0, alpha_bar, decibel):
     return times[0].item() if len(times) else None
 
 
+def _none_as(number: int, time: int | None) -> int:
+    return number if time is None else time
+
+
 def _with(variance=lambda x0: x0.var().item(), factor=lambda decibel: 10 ** (decibel / 10), shift=0, last=False):
     def function(x0, alpha_bar, decibel):
         times = (variance(x0) * alpha_bar * factor(decibel) < 1 - alpha_bar).nonzero()
@@ -368,6 +408,15 @@ fading.mistake("20 dB would be a factor of 10 for amplitudes; variances are powe
 )
 fading.mistake("the decibels go the other way: the picture has to be weaker than the noise, not stronger")(
     _with(factor=lambda decibel: 10 ** (-decibel / 10))
+)
+fading.mistake("you say that there is no such time where there is one; decibels multiply, they aren't subtracted")(
+    lambda x0, alpha_bar, decibel: _first_below(x0.var().item() * alpha_bar + decibel, 1 - alpha_bar, 0)
+)
+fading.mistake("where there is no such time, None is asked for")(
+    lambda x0, alpha_bar, decibel: _none_as(-1, _first_below(x0.var().item() * alpha_bar, 1 - alpha_bar, decibel))
+)
+fading.mistake("where there is no such time, argmax says 0; ask whether there is any, and return None")(
+    lambda x0, alpha_bar, decibel: _none_as(0, _first_below(x0.var().item() * alpha_bar, 1 - alpha_bar, decibel))
 )
 fading.mistake("your time is one too small: the table begins with time 0, so its index is the time already")(
     _with(shift=-1)
