@@ -16,7 +16,7 @@ LESSON = "08 why it works"
 def _walks(rng: torch.Generator) -> list[tuple[Tensor, Tensor]]:
     """ln q(x_t | x_{t-1}) and ln q(x_t | x_0) along walks of numbers, for t = 1…T."""
     cases = []
-    for schedule in (Schedule(torch.tensor([1.0, 0.6, 0.2])), cosine(3), cosine(4), cosine(10), linear(1000)):
+    for schedule in (cosine(3), cosine(4), Schedule(torch.tensor([1.0, 0.9, 0.6, 0.3, 0.1])), cosine(10), linear(1000)):
         ab, beta, T = schedule.alpha_bar, schedule.beta, schedule.T
         x = [torch.randn((), generator=rng, dtype=torch.float64)]
         for t in range(1, T + 1):
@@ -44,7 +44,7 @@ turned = Exercise(
         "Take the logarithm of Bayes' rule above: the product becomes a sum, the fraction a difference.",
         r"For each $t$ from 2 on: the step to $t$, plus the jump to $t - 1$, minus the jump to $t$. `jumps[:-1]` are those to $t - 1$.",
     ),
-    covers="walks of 2, 3, 4, 10 and 1000 steps",
+    covers="walks of 3, 4, 10 and 1000 steps",
     cases=_walks,
     reference=lambda steps, jumps: steps[1:] - (jumps[1:] - jumps[:-1]),
 )
@@ -110,7 +110,7 @@ weight = Exercise(
     hints=(
         r"The $x_t$ terms cancel in the difference of the means; the KL divergence is that difference squared, over $2\tilde\sigma^2$.",
         r"Put $\beta$ in: $\beta\bar\alpha_s = \bar\alpha_s - \bar\alpha_t$. What is left is $\frac{\bar\alpha_s-\bar\alpha_t}{2(1-\bar\alpha_s)(1-\bar\alpha_t)}$.",
-        r"Write down $\text{SNR}_s - \text{SNR}_t$ over a common denominator.",
+        r"Lesson 01's signal-to-noise ratio is $\text{SNR}_t = \bar\alpha_t/(1-\bar\alpha_t)$. Write down $\text{SNR}_s - \text{SNR}_t$ over a common denominator.",
     ),
     covers="six pairs of times, short and long moves, at little and at much noise",
     cases=lambda rng: SHARES,
@@ -156,6 +156,18 @@ def _(ab_t, ab_s):
 def _(ab_t, ab_s):
     beta = 1 - ab_t
     return (ab_s**0.5 * beta / (1 - ab_t)) ** 2 / (2 * beta * (1 - ab_s) / (1 - ab_t))
+
+
+@weight.mistake("your β has its quotient upside down, so it is negative: the later time has the smaller ᾱ")
+def _(ab_t, ab_s):
+    beta = 1 - ab_s / ab_t
+    return (ab_s**0.5 * beta / (1 - ab_t)) ** 2 / (2 * beta * (1 - ab_s) / (1 - ab_t))
+
+
+@weight.mistake("you divide by the standard deviation; in the KL divergence stands the variance")
+def _(ab_t, ab_s):
+    beta = 1 - ab_t / ab_s
+    return (ab_s**0.5 * beta / (1 - ab_t)) ** 2 / (2 * (beta * (1 - ab_s) / (1 - ab_t)) ** 0.5)
 
 
 score = Exercise(
@@ -205,6 +217,16 @@ def _(eps_hat, alpha_bar_t):
 @score.mistake("alpha_bar_t is a Python number, which has no .sqrt(); write ** 0.5")
 def _(eps_hat, alpha_bar_t):
     return -eps_hat / (1 - alpha_bar_t).sqrt()
+
+
+@score.mistake("alpha_bar_t is a Python number, and torch.sqrt takes tensors only; write ** 0.5")
+def _(eps_hat, alpha_bar_t):
+    return -eps_hat / torch.sqrt(1 - alpha_bar_t)
+
+
+@score.mistake("** comes before the minus: you have 1 minus the root of ᾱ; the root is of all of 1 minus ᾱ")
+def _(eps_hat, alpha_bar_t):
+    return -eps_hat / (1 - alpha_bar_t**0.5)
 
 
 def _velocity_of(x: Tensor, score: Tensor, alpha_bar_t: float) -> Tensor:
@@ -282,6 +304,33 @@ def _(x, score, alpha_bar_t):
     return signal * eps - noise * (x - noise * eps) / signal
 
 
+@conversion.mistake("you put in x, but x is x_t, not x_0: the picture has to be worked out from x and the noise first")
+def _(x, score, alpha_bar_t):
+    signal, noise = alpha_bar_t**0.5, (1 - alpha_bar_t) ** 0.5
+    return signal * -noise * score - noise * x
+
+
+@conversion.mistake("the noise's factor lacks its root: 1 minus ᾱ is a variance, and a factor is a standard deviation")
+def _(x, score, alpha_bar_t):
+    signal, noise = alpha_bar_t**0.5, 1 - alpha_bar_t
+    eps = -noise * score
+    return signal * eps - noise * (x - noise * eps) / signal
+
+
+@conversion.mistake("from score to noise the factor is the noise's standard deviation, the root of 1 minus ᾱ")
+def _(x, score, alpha_bar_t):
+    signal, noise = alpha_bar_t**0.5, (1 - alpha_bar_t) ** 0.5
+    eps = -(1 - alpha_bar_t) * score
+    return signal * eps - noise * (x - noise * eps) / signal
+
+
+@conversion.mistake("that is -v: in v the noise counts with a plus, and the picture with a minus")
+def _(x, score, alpha_bar_t):
+    signal, noise = alpha_bar_t**0.5, (1 - alpha_bar_t) ** 0.5
+    eps = -noise * score
+    return noise * (x - noise * eps) / signal - signal * eps
+
+
 def _runs(rng: torch.Generator) -> list[tuple[Tensor, Tensor]]:
     """Results of two ways of training: clearly apart, close, and in between; few runs and many."""
     return [
@@ -298,13 +347,27 @@ def _runs(rng: torch.Generator) -> list[tuple[Tensor, Tensor]]:
             torch.tensor([0.0, 1.0, 0.0, 1.0]),
             torch.tensor([1.05, 0.65, 1.05, 1.65]),
         ),  # 2.1 errors of the first, 1.7 of both
+        # between 2 errors by variances over n and over n - 1
+        (torch.tensor([3.1, 3.1]), torch.tensor([3.7, 5.8])),
+        # two runs against four, with other variances: what is pooled or added in another way decides otherwise
+        (torch.tensor([3.6, 8.2]), torch.tensor([2.3, 1.7, 2.3, 1.1])),
+        (torch.tensor([3.6, 3.5]), torch.tensor([6.3, 6.1, 3.5, 4.5])),
     ]
 
 
-def _verdict(a: Tensor, b: Tensor) -> str:
-    error = (a.var() / len(a) + b.var() / len(b)) ** 0.5
+def _by_error(a: Tensor, b: Tensor, error: Tensor) -> str:
+    """What two of these errors decide."""
     gap = (b.mean() - a.mean()).item()
     return "too close" if abs(gap) < 2 * error else ("a" if gap > 0 else "b")
+
+
+def _pooled(a: Tensor, b: Tensor) -> Tensor:
+    """One variance for both ways."""
+    return ((len(a) - 1) * a.var() + (len(b) - 1) * b.var()) / (len(a) + len(b) - 2)
+
+
+def _verdict(a: Tensor, b: Tensor) -> str:
+    return _by_error(a, b, (a.var() / len(a) + b.var() / len(b)) ** 0.5)
 
 
 verdict = Exercise(
@@ -345,26 +408,89 @@ def _(a, b):
 
 
 @verdict.mistake(
+    "without an absolute value only a can win: where b is better, your difference of the means is negative"
+)
+def _(a, b):
+    return {"b": "too close"}.get(_verdict(a, b), _verdict(a, b))
+
+
+@verdict.mistake(
+    "without an absolute value only b can win: where a is better, your difference of the means is negative"
+)
+def _(a, b):
+    return {"a": "too close"}.get(_verdict(a, b), _verdict(a, b))
+
+
+@verdict.mistake(
     "you compare with the spread of single runs; a mean of many runs is surer than one, by the root of their number"
 )
 def _(a, b):
-    error, gap = (a.var() + b.var()) ** 0.5, b.mean() - a.mean()
-    return "too close" if abs(gap) < 2 * error else ("a" if gap > 0 else "b")
+    return _by_error(a, b, (a.var() + b.var()) ** 0.5)
+
+
+@verdict.mistake(
+    "you compare with a mean of the two standard deviations, the spread of single runs; the error of a mean is smaller"
+)
+def _(a, b):
+    return _by_error(a, b, ((a.var() + b.var()) / 2) ** 0.5)
+
+
+@verdict.mistake("you compare with the pooled spread of single runs; the error of a mean is smaller")
+def _(a, b):
+    return _by_error(a, b, _pooled(a, b) ** 0.5)
+
+
+@verdict.mistake(
+    "you pool the variances, as if both ways had the same spread; each mean has an error of its own, from its own runs"
+)
+def _(a, b):
+    return _by_error(a, b, (_pooled(a, b) * (1 / len(a) + 1 / len(b))) ** 0.5)
 
 
 @verdict.mistake("one standard error is too little: randomness alone goes beyond it in a third of all cases")
 def _(a, b):
-    error, gap = (a.var() / len(a) + b.var() / len(b)) ** 0.5, b.mean() - a.mean()
-    return "too close" if abs(gap) < error else ("a" if gap > 0 else "b")
+    return _by_error(a, b, (a.var() / len(a) + b.var() / len(b)) ** 0.5 / 2)
 
 
-@verdict.mistake("only the error of the one mean is in your comparison; both means have one")
+@verdict.mistake("only the error of a's mean is in your comparison; both means have one")
 def _(a, b):
-    error, gap = (a.var() / len(a)) ** 0.5, b.mean() - a.mean()
-    return "too close" if abs(gap) < 2 * error else ("a" if gap > 0 else "b")
+    return _by_error(a, b, (a.var() / len(a)) ** 0.5)
+
+
+@verdict.mistake("only the error of b's mean is in your comparison; both means have one")
+def _(a, b):
+    return _by_error(a, b, (b.var() / len(b)) ** 0.5)
+
+
+@verdict.mistake("you take the larger of the two errors; that of a difference is larger than either")
+def _(a, b):
+    return _by_error(a, b, max(a.var() / len(a), b.var() / len(b)) ** 0.5)
+
+
+@verdict.mistake("you add the errors themselves; of independent means the squares add up, which makes less")
+def _(a, b):
+    return _by_error(a, b, (a.var() / len(a)) ** 0.5 + (b.var() / len(b)) ** 0.5)
+
+
+@verdict.mistake(
+    "you divide the sum of the variances by the number of all runs; each variance has to be divided by its own number"
+)
+def _(a, b):
+    return _by_error(a, b, ((a.var() + b.var()) / (len(a) + len(b))) ** 0.5)
+
+
+@verdict.mistake(
+    "your variances are divided by n; with a mean from the same few runs that is too small: .var() divides by n - 1"
+)
+def _(a, b):
+    return _by_error(a, b, (a.var(correction=0) / len(a) + b.var(correction=0) / len(b)) ** 0.5)
+
+
+@verdict.mistake("the variances are divided by a's number of runs; b may have another")
+def _(a, b):
+    return _by_error(a, b, ((a.var() + b.var()) / len(a)) ** 0.5)
 
 
 @verdict.mistake("variances are compared with a distance; take the root first")
 def _(a, b):
-    error, gap = a.var() / len(a) + b.var() / len(b), b.mean() - a.mean()
-    return "too close" if abs(gap) < 2 * error else ("a" if gap > 0 else "b")
+    return _by_error(a, b, a.var() / len(a) + b.var() / len(b))
