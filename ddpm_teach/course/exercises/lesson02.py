@@ -22,7 +22,7 @@ sizes = Exercise(
     hints=(
         "The padded picture has `size + 2 * padding` pixels. At stride 1 the window's first pixel can be at "
         "`padded - kernel + 1` places.",
-        "With a stride one counts every `stride`-th of them, from the first: divide, round down, add one.",
+        "With a stride one counts every `stride`-th of them, from the first: divide `padded - kernel` by the stride, round down, add one.",
     ),
     covers="PyTorch's own answer for sizes 4 to 32, kernels 1 to 5, strides 1 to 3, paddings 0 to 2",
     cases=lambda rng: [
@@ -59,6 +59,28 @@ def _(size, kernel, stride, padding):
     return (size + 2 * padding - kernel) / stride + 1
 
 
+@sizes.mistake("the padding isn't in it: it makes the picture larger, on both sides")
+def _(size, kernel, stride, padding):
+    return (size - kernel) // stride + 1
+
+
+@sizes.mistake(
+    "you add one before you divide; the first place counts whatever the stride, so add it after the division"
+)
+def _(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel + 1) // stride
+
+
+@sizes.mistake("you add one twice: before the division and after it")
+def _(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel + 1) // stride + 1
+
+
+@sizes.mistake("you round up: the window's last place would reach beyond the padded picture")
+def _(size, kernel, stride, padding):
+    return -(-(size + 2 * padding - kernel) // stride) + 1
+
+
 @sizes.mistake("the kernel is missing: a large window fits at fewer places")
 def _(size, kernel, stride, padding):
     return (size + 2 * padding - 1) // stride + 1
@@ -66,8 +88,17 @@ def _(size, kernel, stride, padding):
 
 def _levels(rng):
     """Cases of one level on the way up: x and skip alike, a row of factors and one of summands, and the layers."""
-    for b, c, h, out in ((1, 2, 3, 2), (2, 3, 4, 3), (2, 4, 2, 4), (3, 2, 5, 2), (4, 6, 4, 6)):
-        layers = nn.ConvTranspose2d(2 * c, out, 2, 2)
+    for b, c, h, out in (
+        (1, 2, 3, 2),
+        (2, 3, 4, 3),
+        (2, 4, 2, 4),
+        (3, 2, 5, 2),
+        (4, 6, 4, 6),
+        (2, 1, 3, 2),
+        (2, 2, 3, 0),
+    ):
+        # with one channel, (b, 1, 1, 1) fits all; nn.Identity takes any channels: so the kinds of error can be told apart
+        layers = nn.ConvTranspose2d(2 * c, out, 2, 2) if out else nn.Identity()
         with torch.no_grad():
             for p in layers.parameters():
                 p.copy_(torch.randn(p.shape, generator=rng))
@@ -91,7 +122,7 @@ level = Exercise(
         "`torch.cat([a, b], dim=1)` puts b's channels after a's.",
         "The skip comes in as it is: neither scaled nor shifted.",
     ),
-    covers="1 to 4 pictures, 2 to 6 channels, sizes 2×3 to 5×6",
+    covers="1 to 4 pictures, 1 to 6 channels, sizes 2×3 to 5×6",
     cases=_levels,
     reference=lambda x, skip, context, time, layers: layers(
         torch.cat([context[..., None, None] * x + time[..., None, None], skip], dim=1)
@@ -144,6 +175,31 @@ def _(x, skip, context, time, layers):
 @level.mistake("the layers get half of the channels that they expect: the skip is put beside x, and not added to it")
 def _(x, skip, context, time, layers):
     return layers(context[:, :, None, None] * x + time[:, :, None, None] + skip)
+
+
+@level.mistake("cat joins along the batch, dim=0, where nothing else is said; the channels are dim=1")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([context[:, :, None, None] * x + time[:, :, None, None], skip]))
+
+
+@level.mistake("you put the skip beside x in the picture's width; along the channels is dim=1")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([context[:, :, None, None] * x + time[:, :, None, None], skip], dim=-1))
+
+
+@level.mistake("you put the skip below x in the picture's height; along the channels is dim=1")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([context[:, :, None, None] * x + time[:, :, None, None], skip], dim=2))
+
+
+@level.mistake("you scale and shift x and skip together; context and time have a number for each of x's channels only")
+def _(x, skip, context, time, layers):
+    return layers(context[:, :, None, None] * torch.cat([x, skip], dim=1) + time[:, :, None, None])
+
+
+@level.mistake("you return what goes into the layers; call layers(…) on it")
+def _(x, skip, context, time, layers):
+    return torch.cat([context[:, :, None, None] * x + time[:, :, None, None], skip], dim=1)
 
 
 @level.mistake("the time isn't in it")
@@ -274,6 +330,16 @@ def _questions(rng):
         yield {"knee": late, "square": t**2, "t / T": t}, (t[:, 0] - 0.6).clamp(min=0)
         step = (t > 0.5).double()
         yield {"step": step, "t / T": t, "two waves": torch.cat([(6 * t).sin(), (12 * t).cos()], dim=1)}, step[:, 0]
+    for T in (40, 100):  # more columns than rows: they know the answers to all rows by heart that they were fitted on
+        t = torch.arange(1, T + 1, dtype=torch.float64)[:, None] / T
+        noise = torch.randn(T, 5 * T, generator=rng, dtype=torch.float64)
+        shaky = 1.8 * t[:, 0] + 0.85 * torch.randn(T, generator=rng, dtype=torch.float64)
+        yield {"random numbers": noise, "t / T": t}, t[:, 0].log()
+        yield {"random numbers": noise, "t / T": t}, shaky
+    for T in (12, 13, 16, 20, 24, 30):  # nothing to be known: which table is best depends on the rows that are measured
+        several = torch.randn(4, T, 3, generator=rng, dtype=torch.float64)
+        wanted = torch.randn(T, generator=rng, dtype=torch.float64)
+        yield dict(zip(("one", "two", "three", "four"), several, strict=True)), wanted
 
 
 choice = Exercise(
@@ -292,7 +358,7 @@ choice = Exercise(
         "`layer = fit(table[::2], wanted[::2])` is a function: `layer(table[1::2])` are its answers to rows that it hasn't seen.",
         "Collect the errors in a dictionary by name; `min(errors, key=errors.get)` is the name of the smallest.",
     ),
-    covers="fifteen questions: 40 to 400 times, lines, waves, steps, logarithms, and columns of random numbers",
+    covers="25 questions: 12 to 400 times, lines, waves, steps, logarithms, and columns of random numbers",
     cases=lambda rng: [(tables, wanted, _fit) for tables, wanted in _questions(rng)],
     reference=lambda tables, wanted, fit: min(tables, key=lambda name: _unseen(tables[name], wanted, fit)),
 )
@@ -319,6 +385,33 @@ def _chosen(tables, error):
 @choice.mistake("you measure on rows that the layer was fitted on, where many random columns know the answers by heart")
 def _(tables, wanted, fit):
     return _chosen(tables, lambda x: (fit(x[::2], wanted[::2])(x[::2]) - wanted[::2]).square().mean())
+
+
+@choice.mistake("you fit and measure on all rows; a layer must be measured on rows that weren't in its fit")
+def _(tables, wanted, fit):
+    return _chosen(tables, lambda x: (fit(x, wanted)(x) - wanted).square().mean())
+
+
+@choice.mistake("you measure on the rows between, but you fit on all rows, so they were in the fit, too")
+def _(tables, wanted, fit):
+    return _chosen(tables, lambda x: (fit(x, wanted)(x[1::2]) - wanted[1::2]).square().mean())
+
+
+@choice.mistake(
+    "you fit on every second row, but you measure on all: half of those were in the fit; take the rows between only"
+)
+def _(tables, wanted, fit):
+    return _chosen(tables, lambda x: (fit(x[::2], wanted[::2])(x) - wanted).square().mean())
+
+
+@choice.mistake("the two halves have changed places: fit on the first, the third, … row and measure on those between")
+def _(tables, wanted, fit):
+    return _chosen(tables, lambda x: (fit(x[1::2], wanted[1::2])(x[::2]) - wanted[::2]).square().mean())
+
+
+@choice.mistake("you take the mean of the errors' sizes; the mean of their squares is asked for")
+def _(tables, wanted, fit):
+    return _chosen(tables, lambda x: (fit(x[::2], wanted[::2])(x[1::2]) - wanted[1::2]).abs().mean())
 
 
 @choice.mistake(
@@ -365,6 +458,7 @@ field = Exercise(
         ([(3, 1)],),
         ([(4, 2)],),
         ([(3, 1), (3, 1)],),
+        ([(2, 2), (4, 1)],),
         ([(4, 2), (3, 1)],),
         ([(3, 1), (2, 2), (3, 1), (2, 2), (3, 1)],),
         ([(3, 1), (3, 1), (4, 2)] * 4,),
@@ -451,4 +545,45 @@ def _(layers):
     seen = 1
     for kernel, stride in layers:
         seen = seen * stride + kernel - 1
+    return seen
+
+
+@field.mistake("you add the strides; each one multiplies the distance between neighbours")
+def _(layers):
+    seen, distance = 1, 1
+    for kernel, stride in layers:
+        seen += (kernel - 1) * distance
+        distance += stride
+    return seen
+
+
+@field.mistake("you add stride - 1 to the distance; after two strides of 2 neighbours are 4 apart, not 3")
+def _(layers):
+    seen, distance = 1, 1
+    for kernel, stride in layers:
+        seen += (kernel - 1) * distance
+        distance += stride - 1
+    return seen
+
+
+@field.mistake("your field begins at 0; without any layer a pixel sees one pixel, itself")
+def _(layers):
+    seen, distance = 0, 1
+    for kernel, stride in layers:
+        seen += (kernel - 1) * distance
+        distance *= stride
+    return seen
+
+
+@field.mistake("your distance begins at 0 and stays there; neighbours in the input are 1 apart")
+def _(layers):
+    return 1
+
+
+@field.mistake("kernel // 2 on either side is right for odd kernels only; any kernel adds kernel - 1 in all")
+def _(layers):
+    seen, distance = 1, 1
+    for kernel, stride in layers:
+        seen += kernel // 2 * 2 * distance
+        distance *= stride
     return seen
