@@ -110,6 +110,6 @@ def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if callable(value):
-        return "a function"
+        return getattr(value, "in_words", "a function")
     text = re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))  # an address says nothing, and is another one every time
     return text if len(text) <= 80 else text[:77] + "…"

@@ -76,6 +76,18 @@ def _(h, gain, shift):
     return gain[:1, :, None, None] * h + shift[:1, :, None, None]
 
 
+@conditioning.mistake(
+    "the context is in, but the time is missing: without its shift the network can't know how noisy h is"
+)
+def _(h, gain, shift):
+    return gain[:, :, None, None] * h
+
+
+@conditioning.mistake("the time is in, but the context is missing: whatever is told, the same picture would be drawn")
+def _(h, gain, shift):
+    return h + shift[:, :, None, None]
+
+
 formula = Exercise(
     "05.2",
     "Guidance",
@@ -99,7 +111,12 @@ def my_guidance(eps_c, eps_u, scale):
     return eps_u + scale * (eps_c - eps_u)
 
 
-@formula.mistake("the two weights don't add up to 1, so the noise gets stronger and stronger; look at the sign")
+WEIGHTS = "the two weights don't add up to 1, so the noise gets stronger and stronger; look at the sign"
+AWAY = "you push away from the condition: the difference points from without to with"
+TRY = "try two scales: 0 has to give the prediction without the condition, 1 the one with it; "
+
+
+@formula.mistake(WEIGHTS)
 def _(eps_c, eps_u, scale):
     return scale * eps_c + (scale - 1) * eps_u
 
@@ -111,7 +128,7 @@ def _(eps_c, eps_u, scale):
     return eps_c + scale * (eps_c - eps_u)
 
 
-@formula.mistake("you push away from the condition: the difference points from without to with")
+@formula.mistake(AWAY)
 def _(eps_c, eps_u, scale):
     return eps_u + scale * (eps_u - eps_c)
 
@@ -126,28 +143,52 @@ def _(eps_c, eps_u, scale):
     return scale * (eps_c - eps_u)
 
 
-class ANet:
-    """No good, but its prediction depends on all three, picture by picture; and it takes one call, of twice the batch."""
+@formula.mistake(TRY + "at 1 yours gives the sum of both")
+def _(eps_c, eps_u, scale):
+    return scale * eps_c + eps_u
 
-    def __init__(self, batch: int) -> None:
-        self.batch = batch
+
+@formula.mistake(TRY + "at 0 yours gives minus the one without")
+def _(eps_c, eps_u, scale):
+    return scale * eps_c - eps_u
+
+
+@formula.mistake(TRY + "yours gives the one without at 1, one scale too late")
+def _(eps_c, eps_u, scale):
+    return eps_u + (scale - 1) * (eps_c - eps_u)
+
+
+class ANet:
+    """No good, but its prediction depends on all three, picture by picture; and it can be called once."""
+
+    def __init__(self, channels: int) -> None:
+        self.channels, self.called = channels, False
 
     def __call__(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        if self.called:
+            raise ValueError("this is a second call of the network; make one, of a batch twice as large")
+        self.called = True
+        if x.shape[1] != self.channels:
+            raise ValueError(f"the network takes pictures of {self.channels} channels; it got {x.shape[1]}")
         if not len(x) == len(t) == len(c):
             raise ValueError(f"the network got {len(x)} pictures, {len(t)} times and {len(c)} contexts")
-        if len(x) == self.batch:
-            raise ValueError(f"the network got {len(x)} pictures; make one call of {2 * self.batch}: x twice")
-        if len(x) != 2 * self.batch:
-            raise ValueError(f"the network got {len(x)} pictures; expected {2 * self.batch}, x twice")
         gain = 1 + (c * torch.arange(1, c.shape[1] + 1).to(c)).sum(1) / 10 + t / 1000
         return torch.tanh(x) * gain[:, None, None, None].to(x)
+
+
+class ANetOfMany(ANet):
+    """The same, as often as one likes."""
+
+    def __call__(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        self.called = False
+        return super().__call__(x, t, c)
 
 
 def conditions(rng: torch.Generator) -> Iterator[tuple]:
     for x, _ in pictures(rng):
         for scale in (2.0, 0.5, 7.5):
             t = torch.randint(1, 1001, (len(x),), generator=rng)
-            yield ANet(len(x)), x, t, torch.eye(5)[torch.arange(len(x)) % 5], scale
+            yield ANet(x.shape[1]), x, t, torch.eye(5)[torch.arange(len(x)) % 5], scale
 
 
 one_call = Exercise(
@@ -165,7 +206,7 @@ one_call = Exercise(
     ),
     covers="batches of 1 to 5, other times and contexts for each picture, scales 0.5, 2 and 7.5",
     cases=conditions,
-    reference=lambda net, x, t, c, scale: guided(net, c, scale)(x, t),
+    reference=lambda net, x, t, c, scale: guided(ANetOfMany(x.shape[1]), c, scale)(x, t),
 )
 
 
@@ -184,7 +225,7 @@ def _(net, x, t, c, scale):
 
 
 @one_call.mistake(
-    "that is the conditional network, whatever the scale: both halves need to differ in their context, or there is nothing to push away from"
+    "that is the conditional network, whatever the scale: it has to get each picture twice, once with its context and once with zeros"
 )
 def _(net, x, t, c, scale):
     both = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, c]))
@@ -205,6 +246,35 @@ def _(net, x, t, c, scale):
 def _(net, x, t, c, scale):
     with_context, without = net(x, t, c), net(x, t, torch.zeros_like(c))
     return without + scale * (with_context - without)
+
+
+@one_call.mistake(
+    "the network got b pictures; it has to get 2 b, each of them twice: chunk(2) then takes the halves apart"
+)
+def _(net, x, t, c, scale):
+    with_context, without = net(x, t, c).chunk(2)
+    return without + scale * (with_context - without)
+
+
+@one_call.mistake("cat([x, x], 1) doubles the channels; a batch is doubled along its first axis")
+def _(net, x, t, c, scale):
+    both = net(torch.cat([x, x], 1), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
+    with_context, without = both.chunk(2)
+    return without + scale * (with_context - without)
+
+
+@one_call.mistake("both halves are right, but " + WEIGHTS)
+def _(net, x, t, c, scale):
+    both = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
+    with_context, without = both.chunk(2)
+    return scale * with_context + (scale - 1) * without
+
+
+@one_call.mistake("both halves are right, but " + AWAY)
+def _(net, x, t, c, scale):
+    both = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
+    with_context, without = both.chunk(2)
+    return without + scale * (without - with_context)
 
 
 @one_call.mistake("pictures, times and contexts have to be doubled alike; one of them still has the old length")
@@ -305,11 +375,31 @@ def _(x0, quantile):
     return x0.clamp(-r, r) / r
 
 
+@threshold.mistake("your r is the largest absolute value, whatever the quantile: one stray value makes a picture grey")
+def _(x0, quantile):
+    r = x0.flatten(1).abs().amax(1).clamp(min=1)[:, None, None, None]
+    return x0.clamp(-r, r) / r
+
+
+@threshold.mistake("one r for each channel shifts the colours: a picture has one r, over all of its channels")
+def _(x0, quantile):
+    r = x0.flatten(2).abs().quantile(quantile, dim=2).clamp(min=1)[:, :, None, None]
+    return x0.clamp(-r, r) / r
+
+
+@threshold.mistake("clamp to [-r, r] first, then divide: what is cut off at 1 can't be brought back, and turns grey")
+def _(x0, quantile):
+    r = x0.flatten(1).abs().quantile(quantile, dim=1).clamp(min=1)[:, None, None, None]
+    return x0.clamp(-1, 1) / r
+
+
 class Measurement:
     """Gives (distance, standard error) for a scale, once: measuring takes minutes."""
 
     def __init__(self, table: dict[float, tuple[float, float]]) -> None:
         self.table, self.done = table, set()
+        rows = (f"{scale:g} → {distance:.3g} ± {error:.2g}" for scale, (distance, error) in table.items())
+        self.in_words = "scale → distance ± error: " + ", ".join(rows)
 
     def __call__(self, scale: float) -> tuple[float, float]:
         if scale in self.done:
@@ -407,3 +497,36 @@ def _(measure, scales):
 def _(measure, scales):
     best, best_error = min(measure(scale) for scale in scales)
     return next(s for s in scales if measure(s)[0] - best <= 2 * best_error)
+
+
+@choice.mistake("you count each distance's own error alone; the best one was measured with an error, too")
+def _(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, _ = min(results.values())
+    return next(s for s, (d, e) in results.items() if d - best <= 2 * e)
+
+
+@choice.mistake("the root is missing: the error of a difference is √(e² + f²), in the distances' own unit")
+def _(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, best_error = min(results.values())
+    return next(s for s, (d, e) in results.items() if d - best <= 2 * (e**2 + best_error**2))
+
+
+@choice.mistake("that is the list of all scales that can't be told apart from the best; return the smallest")
+def _(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, best_error = min(results.values())
+    return [s for s, (d, e) in results.items() if d - best <= 2 * (e**2 + best_error**2) ** 0.5]
+
+
+@choice.mistake("that is a distance; return the scale")
+def _(measure, scales):
+    results = {scale: measure(scale) for scale in scales}
+    best, best_error = min(results.values())
+    return next(d for d, e in results.values() if d - best <= 2 * (e**2 + best_error**2) ** 0.5)
+
+
+@choice.mistake("that is a distance, the least one; return the scale")
+def _(measure, scales):
+    return min(measure(scale) for scale in scales)[0]
