@@ -28,35 +28,25 @@ class Source(NamedTuple):
 
 # year | key | authors | title | an arXiv number, or an address (a backslash continues a row)
 _TABLE = """
-2005 | score_matching | Hyvärinen | Estimation of Non-Normalized Statistical Models by Score Matching | \
-https://jmlr.org/papers/v6/hyvarinen05a.html
 2011 | denoising_score_matching | Vincent | A Connection Between Score Matching and Denoising Autoencoders | \
 https://www.iro.umontreal.ca/~vincentp/Publications/smdae_techreport.pdf
 2011 | tweedie | Efron | Tweedie's Formula and Selection Bias | https://doi.org/10.1198/jasa.2011.tm11181
 2013 | vae | Kingma and Welling | Auto-Encoding Variational Bayes | 1312.6114
-2015 | thermodynamics | Sohl-Dickstein et al. | Deep Unsupervised Learning using Nonequilibrium Thermodynamics | \
-1503.03585
 2015 | unet | Ronneberger et al. | U-Net: Convolutional Networks for Biomedical Image Segmentation | 1505.04597
 2017 | transformer | Vaswani et al. | Attention Is All You Need | 1706.03762
 2017 | fid | Heusel et al. | GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium | \
 1706.08500
 2017 | film | Perez et al. | FiLM: Visual Reasoning with a General Conditioning Layer | 1709.07871
-2017 | vq_vae | van den Oord et al. | Neural Discrete Representation Learning | 1711.00937
 2018 | kid | Bińkowski et al. | Demystifying MMD GANs | 1801.01401
 2018 | group_norm | Wu and He | Group Normalization | 1803.08494
 2018 | film_article | Dumoulin et al. | Feature-wise Transformations | \
 https://distill.pub/2018/feature-wise-transformations/
 2019 | precision_recall | Kynkäänniemi et al. | Improved Precision and Recall Metric for Assessing Generative Models | \
 1904.06991
-2019 | ncsn | Song and Ermon | Generative Modeling by Estimating Gradients of the Data Distribution | 1907.05600
 2020 | ddpm | Ho et al. | Denoising Diffusion Probabilistic Models | 2006.11239
-2020 | ddpm_code | Ho et al. | The DDPM paper's code | https://github.com/hojonathanho/diffusion
 2020 | ddim | Song et al. | Denoising Diffusion Implicit Models | 2010.02502
-2020 | ddim_code | Song et al. | The DDIM paper's code | https://github.com/ermongroup/ddim
 2020 | score_sde | Song et al. | Score-Based Generative Modeling through Stochastic Differential Equations | 2011.13456
 2021 | improved_ddpm | Nichol and Dhariwal | Improved Denoising Diffusion Probabilistic Models | 2102.09672
-2021 | improved_ddpm_code | Nichol and Dhariwal | improved-diffusion | https://github.com/openai/improved-diffusion
-2021 | clip | Radford et al. | Learning Transferable Visual Models From Natural Language Supervision | 2103.00020
 2021 | clean_fid | Parmar et al. | On Aliased Resizing and Surprising Subtleties in GAN Evaluation | 2104.11222
 2021 | score_blog | Song | Generative Modeling by Estimating Gradients of the Data Distribution | \
 https://yang-song.net/blog/2021/score/
@@ -67,7 +57,6 @@ https://yang-song.net/blog/2021/score/
 2108.01073
 2021 | labml | labml.ai | DDPM, annotated line by line | https://nn.labml.ai/diffusion/ddpm/index.html
 2021 | ldm | Rombach et al. | High-Resolution Image Synthesis with Latent Diffusion Models | 2112.10752
-2021 | ldm_code | Rombach et al. | latent-diffusion | https://github.com/CompVis/latent-diffusion
 2022 | repaint | Lugmayr et al. | RePaint: Inpainting using Denoising Diffusion Probabilistic Models | 2201.09865
 2022 | progressive | Salimans and Ho | Progressive Distillation for Fast Sampling of Diffusion Models | 2202.00512
 2022 | imagen | Saharia et al. | Photorealistic Text-to-Image Diffusion Models with Deep Language Understanding | \
@@ -75,35 +64,23 @@ https://yang-song.net/blog/2021/score/
 2022 | guidance_blog | Dieleman | Guidance: a cheat code for diffusion models | \
 https://sander.ai/2022/05/26/guidance.html
 2022 | edm | Karras et al. | Elucidating the Design Space of Diffusion-Based Generative Models | 2206.00364
-2022 | composable | Liu et al. | Compositional Visual Generation with Composable Diffusion Models | 2206.01714
 2022 | annotated | Rogge and Rasul | The Annotated Diffusion Model | https://huggingface.co/blog/annotated-diffusion
 2022 | cfg | Ho and Salimans | Classifier-Free Diffusion Guidance | 2207.12598
 2022 | prompt_to_prompt | Hertz et al. | Prompt-to-Prompt Image Editing with Cross-Attention Control | 2208.01626
 2022 | luo | Luo | Understanding Diffusion Models: A Unified Perspective | 2208.11970
-2022 | rectified_flow | Liu et al. | Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified \
-Flow | 2209.03003
-2022 | guided_distillation | Meng et al. | On Distillation of Guided Diffusion Models | 2210.03142
 2022 | alammar | Alammar | The Illustrated Stable Diffusion | https://jalammar.github.io/illustrated-stable-diffusion/
-2022 | flow_matching | Lipman et al. | Flow Matching for Generative Modeling | 2210.02747
 2022 | dpm_solver | Lu et al. | DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models | \
 2211.01095
 2022 | null_text | Mokady et al. | Null-text Inversion for Editing Real Images using Guided Diffusion Models | \
 2211.09794
 2022 | dit | Peebles and Xie | Scalable Diffusion Models with Transformers | 2212.09748
 2022 | hf_course | Hugging Face | Diffusion Models Course | https://huggingface.co/learn/diffusion-course
-2023 | consistency | Song et al. | Consistency Models | 2303.01469
 2023 | min_snr | Hang et al. | Efficient Diffusion Training via Min-SNR Weighting Strategy | 2303.09556
 2023 | zero_snr | Lin et al. | Common Diffusion Noise Schedules and Sample Steps are Flawed | 2305.08891
-2023 | dlai | DeepLearning.AI | How Diffusion Models Work | \
-https://www.deeplearning.ai/short-courses/how-diffusion-models-work/
 2023 | perspectives | Dieleman | Perspectives on diffusion | https://sander.ai/2023/07/20/perspectives.html
 2023 | udl | Prince | Understanding Deep Learning (chapter 18) | https://udlbook.github.io/udlbook/
 2023 | edm2 | Karras et al. | Analyzing and Improving the Training Dynamics of Diffusion Models | 2312.02696
 2024 | smalldiffusion | Yuan | Diffusion models from scratch | https://www.chenyang.co/diffusion.html
-2024 | flow_article | Fjelde et al. | An introduction to Flow Matching | \
-https://mlg.eng.cam.ac.uk/blog/2024/01/20/flow-matching.html
-2024 | paradox | Dieleman | The paradox of diffusion distillation | https://sander.ai/2024/02/28/paradox.html
-2024 | sd3 | Esser et al. | Scaling Rectified Flow Transformers for High-Resolution Image Synthesis | 2403.03206
 2024 | chan | Chan | Tutorial on Diffusion Models for Imaging and Vision | 2403.18103
 2024 | interval | Kynkäänniemi et al. | Applying Guidance in a Limited Interval Improves Sample and Distribution \
 Quality in Diffusion Models | 2404.07724
@@ -114,12 +91,7 @@ https://sander.ai/2024/06/14/noise-schedules.html
 2024 | predictor_corrector | Bradley and Nakkiran | Classifier-Free Guidance is a Predictor-Corrector | 2408.09000
 2024 | spectral | Dieleman | Diffusion is spectral autoregression | \
 https://sander.ai/2024/09/02/spectral-autoregression.html
-2024 | flow_meets_diffusion | Gao et al. | Diffusion Meets Flow Matching | https://diffusionflow.github.io/
 2025 | latents_blog | Dieleman | Generative modelling in latent space | https://sander.ai/2025/04/15/latents.html
-2025 | mit_notes | Holderrieth and Erives | An Introduction to Flow Matching and Diffusion Models | 2506.02070
-2025 | mit | Holderrieth and Erives | MIT 6.S184 | https://diffusion.csail.mit.edu
-2025 | kaist | Sung | KAIST CS492(C): Diffusion and Flow Models | https://mhsung.github.io/kaist-cs492c-fall-2025/
-2025 | lai | Lai et al. | The Principles of Diffusion Models | 2510.21890
 2026 | cmu | He | CMU 10-799: Diffusion & Flow Matching | https://kellyyutonghe.github.io/10799S26/
 """
 

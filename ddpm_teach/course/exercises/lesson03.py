@@ -7,7 +7,7 @@ import torch
 from ddpm_teach.course.exercises.engine import Exercise
 from ddpm_teach.course.exercises.lesson01 import pictures
 from ddpm_teach.diffusion.forward import add_noise
-from ddpm_teach.diffusion.schedule import Schedule, linear
+from ddpm_teach.diffusion.schedule import Schedule, cosine, linear
 
 LESSON = "03 training"
 
@@ -29,11 +29,11 @@ loss = Exercise(
     difficulty=2,
     minutes=10,
     task=r"""
-    Write the simple loss of one batch, a tensor without axes. `net(x, t)` says which noise is in `x`; `alpha_bar` is the table of lesson 01,
+    Write the loss of one batch, a tensor without axes. `net(x, t)` predicts the noise in `x`; `alpha_bar` is the table of lesson 01,
     `x0` clean pictures (b, c, h, w), `t` their times (b,), `eps` noise. `add_noise(Schedule(alpha_bar), x0, t, eps)` makes noisy pictures.
     """,
     hints=(
-        "Two lines: make the noisy pictures; compare the network's answer with the noise that you put in.",
+        "Two lines: make the noisy pictures; compare the network's prediction with the noise that you put in.",
         "The comparison is the mean of the squared differences, over all pixels of all pictures.",
     ),
     covers="batches of 1 to 5, one and three channels, float32 and float64, times 1 to T",
@@ -58,12 +58,12 @@ def _(net, alpha_bar, x0, t, eps):
     return ((net(x0, t) - eps) ** 2).mean()
 
 
-@loss.mistake("the network's answer is compared with the pictures; this network is asked for the noise")
+@loss.mistake("the network's prediction is compared with the pictures; this network predicts the noise")
 def _(net, alpha_bar, x0, t, eps):
     return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - x0) ** 2).mean()
 
 
-@loss.mistake("the network's answer is compared with the noisy pictures; what was mixed in is the question")
+@loss.mistake("the network's prediction is compared with the noisy pictures; compare it with what was mixed in")
 def _(net, alpha_bar, x0, t, eps):
     xt = add_noise(Schedule(alpha_bar), x0, t, eps)
     return ((net(xt, t) - xt) ** 2).mean()
@@ -94,9 +94,21 @@ def _(net, alpha_bar, x0, t, eps):
     return (net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps).mean()
 
 
-@loss.mistake("your loss is the mean absolute error; the derivation above leads to squares")
+@loss.mistake("your loss is the mean absolute error; the equation above has squares")
 def _(net, alpha_bar, x0, t, eps):
     return (net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps).abs().mean()
+
+
+@loss.mistake(
+    "you took the root of the mean; the equation above has none, and it would weigh whole batches differently"
+)
+def _(net, alpha_bar, x0, t, eps):
+    return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).mean().sqrt()
+
+
+@loss.mistake("the network gets t divided by T; it takes whole times 1…T, and scales them itself")
+def _(net, alpha_bar, x0, t, eps):
+    return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t / 1000) - eps) ** 2).mean()
 
 
 @loss.mistake(
@@ -107,48 +119,92 @@ def _(net, alpha_bar, x0, t, eps):
     return ((net(xt, t) - eps) ** 2).mean()
 
 
-score = Exercise(
+floor = Exercise(
     "03.2",
-    "From noise to score",
-    difficulty=2,
-    minutes=8,
+    "The floor",
+    difficulty=3,
+    minutes=15,
     task=r"""
-    Write the score $\nabla\ln q(x_t)$ that a network's answer stands for: `eps_hat` is $\hat\varepsilon$ (b, c, h, w), `alpha_bar_t` the
-    number $\bar\alpha_t$.
+    Write the loss of the best *linear* denoiser, a number. `variances` (d,) are those of the data along its principal axes, `alpha_bar` (T + 1,)
+    is the table of lesson 01, with `alpha_bar[0]` = 1. On each axis $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$ is one number.
+    Find what is left of $\mathbb E[(\varepsilon - a x_t)^2]$ when the factor $a$ is the best one (the text has the rule), and take the mean over
+    the axes and over the times that training draws.
     """,
     hints=(
-        r"The text above has $\hat\varepsilon$ in terms of the score. Solve for the score.",
-        "The score points to where pictures are more likely: against the noise. So there is a minus.",
+        r"With variance $v$ on an axis: the covariance of $\varepsilon$ and $x_t$ is $\sqrt{1-\bar\alpha_t}$, and the variance of $x_t$ is"
+        r" $\bar\alpha_t v + 1 - \bar\alpha_t$.",
+        r"What is left is 1 - covariance² / variance. Over one denominator, that is $\bar\alpha_t v / (\bar\alpha_t v + 1 - \bar\alpha_t)$.",
+        "`alpha_bar[1:, None]` and `variances` together have shape (T, d).",
     ),
-    covers="batches of 1 to 5, ᾱ from 0.00004 to 0.99",
-    cases=lambda rng: [(eps, ab) for _, eps in pictures(rng) for ab in (0.5, 0.99, 4e-5)],
-    reference=lambda eps_hat, alpha_bar_t: -eps_hat / (1 - alpha_bar_t) ** 0.5,
+    covers="1 to 12 axes, variances from 0 to 9, linear and cosine schedules of 10 to 1000 steps",
+    cases=lambda rng: [
+        (make(T).alpha_bar, scale * torch.rand(d, generator=rng, dtype=torch.float64))
+        for T, make in ((10, linear), (100, cosine), (1000, linear))
+        for d, scale in ((1, 1.0), (3, 9.0), (12, 0.3))
+    ],
+    reference=lambda alpha_bar, variances: _left(alpha_bar[1:, None] * variances, 1 - alpha_bar[1:, None]).mean(),
 )
 
 
-@score.solution
-def my_score(eps_hat, alpha_bar_t):
-    return -eps_hat / (1 - alpha_bar_t) ** 0.5
+def _left(signal, noise):
+    return signal / (signal + noise)
 
 
-@score.mistake("your score points towards more noise; turn it round")
-def _(eps_hat, alpha_bar_t):
-    return eps_hat / (1 - alpha_bar_t) ** 0.5
+@floor.solution
+def my_floor(alpha_bar, variances):
+    ab = alpha_bar[1:, None]
+    left = ab * variances / (ab * variances + 1 - ab)
+    return left.mean()
 
 
-@score.mistake("you divide by the noise's variance; the text has its root there")
-def _(eps_hat, alpha_bar_t):
-    return -eps_hat / (1 - alpha_bar_t)
+@floor.mistake("time 0 is among your times; training draws 1…T, and at 0 there is no noise to predict")
+def _(alpha_bar, variances):
+    return _left(alpha_bar[:, None] * variances, 1 - alpha_bar[:, None]).mean()
 
 
-@score.mistake("you multiply by the noise's standard deviation: that is the way from the score to ε̂, and you want back")
-def _(eps_hat, alpha_bar_t):
-    return -eps_hat * (1 - alpha_bar_t) ** 0.5
+@floor.mistake(
+    "that is the noise's share of the variance of x_t, which the best factor explains; what is left is the rest"
+)
+def _(alpha_bar, variances):
+    return _left(1 - alpha_bar[1:, None], alpha_bar[1:, None] * variances).mean()
 
 
-@score.mistake("that is the picture's factor; the score of the noise depends on how wide the noise is")
-def _(eps_hat, alpha_bar_t):
-    return -eps_hat / alpha_bar_t**0.5
+@floor.mistake(
+    "you averaged the variances first; an axis with little variance is nearly all noise, so each has its own floor"
+)
+def _(alpha_bar, variances):
+    return _left(alpha_bar[1:, None] * variances.mean(), 1 - alpha_bar[1:, None]).mean()
+
+
+@floor.mistake("you averaged over the times before you divided; every time has its own floor")
+def _(alpha_bar, variances):
+    ab = alpha_bar[1:].mean()
+    return _left(ab * variances, 1 - ab).mean()
+
+
+@floor.mistake("that is what is left of the picture, x_0; the loss here is the error of the noise")
+def _(alpha_bar, variances):
+    ab = alpha_bar[1:, None]
+    return (variances * (1 - ab) / (ab * variances + 1 - ab)).mean()
+
+
+@floor.mistake("you added the axes up; a loss is a mean over the pixels")
+def _(alpha_bar, variances):
+    return _left(alpha_bar[1:, None] * variances, 1 - alpha_bar[1:, None]).sum(1).mean()
+
+
+@floor.mistake("your covariance isn't squared: what is left is 1 - covariance² / variance")
+def _(alpha_bar, variances):
+    ab = alpha_bar[1:, None]
+    return (1 - (1 - ab).sqrt() / (ab * variances + 1 - ab)).mean()
+
+
+@floor.mistake(
+    "you used ᾱ where its root belongs, or a standard deviation for a variance: x_t has variance ᾱ v + 1 - ᾱ"
+)
+def _(alpha_bar, variances):
+    ab = alpha_bar[1:, None]
+    return _left(ab.sqrt() * variances, 1 - ab).mean()
 
 
 contexts = Exercise(
@@ -264,3 +320,97 @@ def _(average, weights, n, decay):
 @average.mistake("your two shares don't sum to 1, so the average would grow from update to update")
 def _(average, weights, n, decay):
     return min(decay, (1 + n) / (10 + n)) * average + weights
+
+
+@average.mistake(
+    "your decay only ever warms up; it has to stop at `decay`, or the average soon looks back over everything"
+)
+def _(average, weights, n, decay):
+    d = (1 + n) / (10 + n)
+    return d * average + (1 - d) * weights
+
+
+@average.mistake("your count is one ahead: at the first update, n = 0, nine tenths of the beginning have to go")
+def _(average, weights, n, decay):
+    d = min(decay, (2 + n) / (11 + n))
+    return d * average + (1 - d) * weights
+
+
+verdict = Exercise(
+    "03.5",
+    "Is it still learning?",
+    difficulty=3,
+    minutes=20,
+    task=r"""
+    Measure and decide. `before` and `after` (n,) are the errors of two checkpoints on the *same* n held-out pictures, with the same times and the same
+    noise, the later checkpoint in `after`. Return `"better"` if the mean error fell by more than two standard errors of the mean difference, `"worse"`
+    if it rose by more than that, else `"can't tell"`. Think about which numbers vary: those of one picture belong together.
+    """,
+    hints=(
+        "Most of the spread of `before` comes from times and pictures: some are hard for any network, some easy. `after` has the same.",
+        "So take the differences picture by picture first. Their standard error is their standard deviation divided by √n.",
+        "`gain = before - after`, then compare `gain.mean()` with `2 * gain.std() / len(gain) ** 0.5`.",
+    ),
+    covers="5 to 400 pictures, gains and losses, small and large against their spread",
+    cases=lambda rng: [
+        (shared, shared - 0.02 * (_standard(torch.randn(n, generator=rng)) + errors / n**0.5))
+        for n in (5, 50, 400)
+        for errors in (3.0, -3.0, 0.5, -0.5, 1.5, -1.5, 3 * n**0.5)  # the mean gain, in standard errors
+        for shared in (torch.rand(n, generator=rng) * 3,)
+    ],
+    reference=lambda before, after: _verdict((before - after).mean(), (before - after).std() / len(before) ** 0.5),
+)
+
+
+def _standard(x):
+    return (x - x.mean()) / x.std()
+
+
+def _verdict(gain, error):
+    return "better" if gain > 2 * error else "worse" if gain < -2 * error else "can't tell"
+
+
+@verdict.solution
+def my_verdict(before, after):
+    gain = before - after
+    error = gain.std() / len(gain) ** 0.5
+    if gain.mean().abs() <= 2 * error:
+        return "can't tell"
+    return "better" if gain.mean() > 0 else "worse"
+
+
+@verdict.mistake("you treat the two as strangers: on the same pictures, take the differences first, then their spread")
+def _(before, after):
+    return _verdict((before - after).mean(), ((before.var() + after.var()) / len(before)) ** 0.5)
+
+
+@verdict.mistake("you compare with the spread of single differences; the mean of n of them varies less, by √n")
+def _(before, after):
+    return _verdict((before - after).mean(), (before - after).std())
+
+
+@verdict.mistake("the signs are exchanged: an error that fell is better")
+def _(before, after):
+    return _verdict((after - before).mean(), (before - after).std() / len(before) ** 0.5)
+
+
+@verdict.mistake("you only look at which mean is lower; two checkpoints always differ a little, so ask by how much")
+def _(before, after):
+    return "better" if after.mean() < before.mean() else "worse"
+
+
+@verdict.mistake("you divide by n, not by its root, so your error is far too small, and you are sure too soon")
+def _(before, after):
+    return _verdict((before - after).mean(), (before - after).std() / len(before))
+
+
+@verdict.mistake('your verdict is never "worse"; an error can rise, too')
+def _(before, after):
+    gain = before - after
+    return "better" if gain.mean() > 2 * gain.std() / len(gain) ** 0.5 else "can't tell"
+
+
+@verdict.mistake("that is one standard error; the task says two")
+def _(before, after):
+    gain = before - after
+    return _verdict(gain.mean(), gain.std() / len(gain) ** 0.5 / 2)
