@@ -83,9 +83,7 @@ def test_the_mathematics_is_read_in_one_evening():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_is_read_in_one_sitting(path):
-    """A lesson's exercises are read one by one: what they are is declared, and nothing in one refers to another."""
-    limit = 700 if path.parent.name == "exercises" and path.stem.startswith("lesson") else 300
-    assert len(path.read_text(encoding="utf8").splitlines()) <= limit
+    assert len(path.read_text(encoding="utf8").splitlines()) <= 300
 
 
 def outermost_checks(call: Callable[[], object]) -> list[str]:

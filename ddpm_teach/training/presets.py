@@ -73,7 +73,7 @@ PRESETS: dict[str, dict[str, RunOptions]] = {
         "gpu": replace(_sprites, steps=30_000),
     },
     "sprites-context": {
-        # Lesson 03's run. Asked for x0, and not for the noise, a network learns shapes and colours first.
+        # Predicting x0, and not the noise, a network learns shapes and colours first (lesson 03).
         "cpu-minutes": RunOptions(
             "sprites", net=_context_unet(3, 32, 5, 16), steps=800, batch_size=24, lr=3e-3, target="x0"
         ),

@@ -57,6 +57,17 @@ class Server:
                     raise RuntimeError((home / "server.log").read_text()[-2000:]) from None
                 time.sleep(0.1)
 
+    @staticmethod
+    def wait_for_kernel(page):
+        """Until JupyterLab shows a notebook whose kernel has started."""
+        page.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.sessionContext")
+        page.evaluate("async () => { await jupyterapp.restored; await jupyterapp.shell.currentWidget.revealed; }")
+        page.wait_for_function("jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'")
+
+    @staticmethod
+    def shut_down(page):
+        page.evaluate("async () => await jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
     def close(self):
         os.killpg(self.process.pid, signal.SIGTERM)  # the command `ddpm-teach` has the server as its child
         try:
@@ -83,9 +94,7 @@ class Lab(Server):
 
         nbformat.write(notebook, self.root / name)
         page.goto(f"{self.url}/doc/tree/{name}?reset&token={self.token}")
-        page.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.sessionContext")
-        page.evaluate("async () => { await jupyterapp.restored; }")
-        page.wait_for_function("jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'")
+        self.wait_for_kernel(page)
 
     @staticmethod
     def run_all(page):
@@ -98,10 +107,6 @@ class Lab(Server):
           .filter(cell => cell.type === 'code').flatMap(cell => cell.outputs.toJSON())
           .filter(output => output.output_type === 'error').map(error => `${error.ename}: ${error.evalue}`)""")
         assert errors == []
-
-    @staticmethod
-    def shut_down(page):
-        page.evaluate("async () => await jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 exercises.check("01.2", my_alpha_bar)      # passed, not attempted yet, or one sentence about what is wrong
 exercises.progress()                       # what is done
 
-Each lesson has a module here that declares its exercises, once: task, hints, solution, and the mistakes that are
-recognised, as functions that can be run. `ddpm-teach build` writes the texts into the lesson from there.
+Each lesson has a module here, or a few, that declare its exercises, once: task, hints, solution, and the mistakes that
+are recognised, as functions that can be run. `ddpm-teach build` writes the texts into the lesson from there.
 """
 
 from __future__ import annotations
@@ -42,12 +42,16 @@ def progress() -> Progress:
 
 
 def declared() -> dict[str, list[Exercise]]:
-    """All exercises by lesson: {"01 forward noise": […], …}."""
-    names = sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if name.startswith("lesson"))
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    """All exercises by lesson: {"01 forward noise": […], …}. lesson02.py has the lesson's title, lesson02_*.py more."""
+    groups: dict[str, list] = {}
+    for name in sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if name.startswith("lesson")):
+        groups.setdefault(name.partition("_")[0], []).append(importlib.import_module(f"{__name__}.{name}"))
     return {
-        module.LESSON: sorted((one for one in vars(module).values() if isinstance(one, Exercise)), key=lambda e: e.id)
-        for module in modules
+        first.LESSON: sorted(
+            (one for module in (first, *more) for one in vars(module).values() if isinstance(one, Exercise)),
+            key=lambda exercise: exercise.id,
+        )
+        for first, *more in groups.values()
     }
 
 

@@ -202,7 +202,7 @@ def forward(
 
 def browse(
     pictures: Mapping[str, Tensor],
-    title: str = "x",
+    title: str = "picture",
     *,
     columns: int | None = None,
     scale: int | None = None,

@@ -46,9 +46,7 @@ class Home(Server):
     def open(self, page, name):
         """The page with this file in JupyterLab, its kernel known to it."""
         page.goto(f"{self.url}/lab/tree/{name}?reset&token={self.token}")
-        page.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.sessionContext")
-        page.evaluate("async () => { await jupyterapp.restored; await jupyterapp.shell.currentWidget.revealed; }")
-        page.wait_for_function("jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'")
+        self.wait_for_kernel(page)
         page.evaluate("async () => { await jupyterapp.shell.currentWidget.sessionContext.session.kernel.info; }")
         page.wait_for_timeout(1500)  # nothing tells that nothing more is written
 
@@ -65,7 +63,7 @@ def home(chromium, tmp_path_factory):
 def page(new_page):
     page = new_page(1280, 900)
     yield page
-    page.evaluate("async () => await jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    Home.shut_down(page)
 
 
 @pytest.mark.parametrize("name", LESSONS)
