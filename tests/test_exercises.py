@@ -553,6 +553,15 @@ def test_an_unknown_exercise_is_refused():
         exercises.check("99.1", len)
 
 
+def test_the_lesson_goes_on_with_the_learners_function_once_it_passes(capsys):
+    right, wrong = exercises.find("01.2").answer, lambda beta: beta
+    yours = functools.wraps(right)(lambda *args: right(*args))
+    assert exercises.yours_or_ours("01.2", yours) is yours
+    assert exercises.yours_or_ours("01.2", wrong) is right
+    first, second = capsys.readouterr().out.splitlines()
+    assert "your" in first and "our" in second and "your" not in second
+
+
 def test_progress_grows_by_what_is_solved_and_by_nothing_else(progress_file):
     assert "0 of 5" in repr(exercises.progress()).splitlines()[0]
     exercises.check("01.3", lambda alpha_bar, x0, t, eps: x0)

@@ -1,6 +1,7 @@
 """Exercises that say what is wrong. In a lesson:
 
 exercises.check("01.2", my_alpha_bar)      # passed, not attempted yet, or one sentence about what is wrong
+alpha_bar_of = exercises.yours_or_ours("01.2", my_alpha_bar)  # what the lesson goes on with
 exercises.progress()                       # what is done
 
 Each lesson has a module here, or a few, that declare its exercises, once: task, hints, solution, and the mistakes that
@@ -11,11 +12,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 
 from ddpm_teach.course.exercises.engine import Exercise, Report
 from ddpm_teach.course.exercises.progress import Progress, done, keep
 
-__all__ = ["Exercise", "Report", "check", "declared", "find", "progress"]
+__all__ = ["Exercise", "Report", "check", "declared", "find", "progress", "yours_or_ours"]
 
 
 def check(id: str, function: object) -> Report:
@@ -34,6 +36,25 @@ def check(id: str, function: object) -> Report:
     """
     report = find(id).examine(function)
     return keep(id, report) if report.passed else report
+
+
+def yours_or_ours(id: str, function: Callable) -> Callable:
+    """Your function where it passes, else the solution that the lesson folds below it; says in one line which.
+
+    Args:
+        id: of the exercise, such as "01.2".
+        function: yours, as for check.
+
+    Returns:
+        What the lesson goes on with: it then runs whether or not the exercise is done, and on your code once it is.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    passed = check(id, function).passed
+    used = function if passed else find(id).answer
+    print(f"exercise {id}: the lesson goes on with {'your' if passed else 'our'} {used.__name__}")
+    return used
 
 
 def progress() -> Progress:
