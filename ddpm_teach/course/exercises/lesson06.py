@@ -103,6 +103,17 @@ def _(xt, eps_hat, ab_t, ab_s):
     return ab_s**0.5 * x0 + (1 - ab_t) ** 0.5 * eps_hat
 
 
+@plain.mistake("you jump from x_t as if it were the clean picture; estimate that first, and jump from the estimate")
+def _(xt, eps_hat, ab_t, ab_s):
+    return ab_s**0.5 * xt + (1 - ab_s) ** 0.5 * eps_hat
+
+
+@plain.mistake("ᾱ and 1 - ᾱ are shares of a variance; the factors of picture and noise are their roots")
+def _(xt, eps_hat, ab_t, ab_s):
+    x0 = (xt - (1 - ab_t) * eps_hat) / ab_t
+    return ab_s * x0 + (1 - ab_s) * eps_hat
+
+
 @plain.mistake("the two times are exchanged")
 def _(xt, eps_hat, ab_t, ab_s):
     x0 = (xt - (1 - ab_s) ** 0.5 * eps_hat) / ab_s**0.5
@@ -145,6 +156,11 @@ def my_sigma(ab_t, ab_s, eta):
 @randomness.mistake("that is a variance; take the root")
 def _(ab_t, ab_s, eta):
     return eta * (1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s)
+
+
+@randomness.mistake("that is σ², the variance; take the root")
+def _(ab_t, ab_s, eta):
+    return eta**2 * (1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s)
 
 
 @randomness.mistake("ᾱ_t / ᾱ_s is upside down, so that the variance is negative: ᾱ falls with time")
@@ -209,6 +225,16 @@ def _(T, steps):
 @spacing.mistake("your list ends above 0: a range's end isn't in it, and T // steps times the number of steps isn't T")
 def _(T, steps):
     return list(range(T, -1, -(T // steps)))
+
+
+@spacing.mistake("your stride is cut off to a whole number, and what is missing adds up; round each time by itself")
+def _(T, steps):
+    return [T - k * (T // steps) for k in range(steps + 1)]
+
+
+@spacing.mistake("with a stride that is cut off to a whole number the last move is too long; round each time by itself")
+def _(T, steps):
+    return [T - k * (T // steps) for k in range(steps)] + [0]
 
 
 @spacing.mistake("your list goes up; a walk back goes down")

@@ -109,16 +109,33 @@ def _(xt, eps_of, ab_t, ab_s):
     return _along(xt, (first + eps_of(_along(xt, first, ab_t, ab_s) / ab_s**0.5, ab_s)) / 2, ab_t, ab_s)
 
 
+@ahead.mistake(
+    "the slope belongs to y = x / √ᾱ, but you move x by it: divide by √ᾱ_t first, and multiply by √ᾱ_s at the end"
+)
+def _(xt, eps_of, ab_t, ab_s):
+    first, dr = eps_of(xt, ab_t), (1 / ab_s - 1) ** 0.5 - (1 / ab_t - 1) ** 0.5
+    return xt + dr * (first + eps_of(xt + dr * first, ab_s)) / 2
+
+
+@ahead.mistake("both slopes are predicted for y = x / √ᾱ; the network knows pictures x only")
+def _(xt, eps_of, ab_t, ab_s):
+    y, dr = xt / ab_t**0.5, (1 / ab_s - 1) ** 0.5 - (1 / ab_t - 1) ** 0.5
+    first = eps_of(y, ab_t)
+    return ab_s**0.5 * (y + dr * (first + eps_of(y + dr * first, ab_s)) / 2)
+
+
 @ahead.mistake("what you return is y_s; the picture is x_s = √ᾱ_s y_s")
 def _(xt, eps_of, ab_t, ab_s):
     return _heun(xt, eps_of, ab_t, ab_s) / ab_s**0.5
 
 
 def draws(rng: torch.Generator) -> Iterator[tuple[Callable[[int], Tensor], float]]:
-    """Pictures that come nearer to a limit as 1/n, some with a few pixels that are far off, and tolerances."""
+    """Pictures that come nearer to a limit as 1/n, and tolerances. Some have a few pixels that are far off, in some only
+    the first picture changes."""
     for shape in ((1, 1, 2, 2), (2, 3, 4, 6), (3, 1, 8, 8)):
         limit, off = torch.randn(2, *shape, generator=rng)
-        for direction in (off, off**3, off.abs()):
+        alone = torch.cat([off[:1], torch.zeros_like(off[1:])])
+        for direction in (off, off**3, off.abs(), alone):
             direction = direction / direction.square().mean().sqrt()
             for tolerance in (0.07, 0.012, 0.5):
                 yield lambda n, a=limit, b=direction: a + b / n, tolerance
@@ -141,7 +158,7 @@ doubling = Exercise(
     difficulty=2,
     minutes=15,
     task=r"""
-    The solution is not known, but one can tell how far one is from it: take twice as many steps and see what changes. `draw(n)` gives the pictures (b, c, h, w) of a walk with `n` moves, always from the same noise.
+    The solution is not known, but there is a hint of how far one is from it: take twice as many steps and see what changes. `draw(n)` gives the pictures (b, c, h, w) of a walk with `n` moves, always from the same noise.
     Write the function that measures and decides: of 5, 10, 20, 40, … it returns the first `n` for which `draw(n)` and `draw(2 * n)` differ by at most `tolerance`, root mean square over all pixels of all pictures.
     """,
     hints=(
@@ -182,6 +199,24 @@ def _(draw, tolerance):
 @doubling.mistake("the root is missing: a mean square is far smaller than its root")
 def _(draw, tolerance):
     return _first(draw, lambda change: change.square().mean() <= tolerance)
+
+
+@doubling.mistake("you take a root for each picture and then the mean; take one root, of the mean over all pictures")
+def _(draw, tolerance):
+    return _first(draw, lambda change: change.square().mean((1, 2, 3)).sqrt().mean() <= tolerance)
+
+
+@doubling.mistake("you judge by the picture that changes most; the mean square over all pictures is asked for")
+def _(draw, tolerance):
+    return _first(draw, lambda change: change.square().mean((1, 2, 3)).max().sqrt() <= tolerance)
+
+
+@doubling.mistake("you add 5 to n each time; double it")
+def _(draw, tolerance):
+    n = 5
+    while (draw(n) - draw(2 * n)).square().mean().sqrt() > tolerance:
+        n += 5
+    return n
 
 
 @doubling.mistake("you add up over the pixels, so that larger pictures need more steps; take the mean")
