@@ -13,6 +13,8 @@ LESSON = "04 DDPM sampling"
 
 SHARES = ((0.5, 0.8), (0.9, 0.95), (4e-5, 4.1e-5), (0.0786, 0.2), (0.9999, 1.0))  # ᾱ_t, ᾱ_s
 
+NEARLY_CLEAN = (0.99, 0.9999)  # one of the last moves, but not the last
+
 
 def two_times(alpha_bar_t: float, alpha_bar_s: float) -> tuple[Schedule, int, int]:
     """A schedule of one or two moves with these two shares, and their times t and s."""
@@ -56,6 +58,16 @@ def _(xt, eps_hat, alpha_bar_t):
 @guess.mistake("the noise is taken away, but the picture is still as faint as it is in x_t")
 def _(xt, eps_hat, alpha_bar_t):
     return xt - (1 - alpha_bar_t) ** 0.5 * eps_hat
+
+
+@guess.mistake("you take away eps_hat itself; in x_t it stands with a factor")
+def _(xt, eps_hat, alpha_bar_t):
+    return (xt - eps_hat) / alpha_bar_t**0.5
+
+
+@guess.mistake("only xt is divided; the noise has to be taken away first, and all that is left divided")
+def _(xt, eps_hat, alpha_bar_t):
+    return xt / alpha_bar_t**0.5 - (1 - alpha_bar_t) ** 0.5 * eps_hat
 
 
 @guess.mistake("you add the noise a second time; turn its sign")
@@ -110,6 +122,23 @@ def _(x0, xt, ab_t, ab_s):
     return (ab_s * (1 - alpha) * x0 + alpha * (1 - ab_s) * xt) / (1 - ab_t)
 
 
+@mean.mistake("a root is missing: α goes in as a square root")
+def _(x0, xt, ab_t, ab_s):
+    alpha = ab_t / ab_s
+    return (ab_s**0.5 * (1 - alpha) * x0 + alpha * (1 - ab_s) * xt) / (1 - ab_t)
+
+
+@mean.mistake("a root is missing: ᾱ_s goes in as a square root where it is x0's factor")
+def _(x0, xt, ab_t, ab_s):
+    alpha = ab_t / ab_s
+    return (ab_s * (1 - alpha) * x0 + alpha**0.5 * (1 - ab_s) * xt) / (1 - ab_t)
+
+
+@mean.mistake("your α is ᾱ_t, all that is left at t; a move keeps only the share α = ᾱ_t/ᾱ_s")
+def _(x0, xt, ab_t, ab_s):
+    return (ab_s**0.5 * (1 - ab_t) * x0 + ab_t**0.5 * (1 - ab_s) * xt) / (1 - ab_t)
+
+
 @mean.mistake("x0 is multiplied by √ᾱ_t; the move ends at s, so its picture is as strong as at s")
 def _(x0, xt, ab_t, ab_s):
     alpha = ab_t / ab_s
@@ -152,8 +181,8 @@ step = Exercise(
         "Mean plus standard deviation times noise. Noise that is added in one move is taken away by the moves after it.",
         r"No move comes after the last one, which ends at $s = 0$, where $\bar\alpha_s = 1$: return `mu` itself there.",
     ),
-    covers="batches of 1 to 5, one and three channels, float32 and float64, five pairs of times, the last step among them",
-    cases=lambda rng: [(mu, z, a, b) for mu, z in pictures(rng) for a, b in SHARES],
+    covers="batches of 1 to 5, one and three channels, float32 and float64, six pairs of times, the last move among them",
+    cases=lambda rng: [(mu, z, a, b) for mu, z in pictures(rng) for a, b in (*SHARES, NEARLY_CLEAN)],
     reference=lambda mu, z, ab_t, ab_s: mu + (1 - ab_t / ab_s) ** 0.5 * z if ab_s < 1 else mu,
     tolerance=1e-5,
 )
@@ -169,6 +198,16 @@ def my_step_back(mu, z, ab_t, ab_s):
 @step.mistake("noise is added at the last move, too, after which nothing takes it away: it stays in the picture")
 def _(mu, z, ab_t, ab_s):
     return mu + (1 - ab_t / ab_s) ** 0.5 * z
+
+
+@step.mistake("the exception comes too early: only where ᾱ_s is exactly 1 does no move come after")
+def _(mu, z, ab_t, ab_s):
+    return mu if ab_s > 0.99 else mu + (1 - ab_t / ab_s) ** 0.5 * z
+
+
+@step.mistake("the noise is your own; use the `z` that is handed in")
+def _(mu, z, ab_t, ab_s):
+    return mu if ab_s == 1 else mu + (1 - ab_t / ab_s) ** 0.5 * torch.randn_like(mu)
 
 
 @step.mistake("the noise is multiplied by its variance; a standard deviation is needed")

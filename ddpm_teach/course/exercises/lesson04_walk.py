@@ -35,7 +35,7 @@ loop = Exercise(
     """,
     hints=(
         "A list of three times has two moves: (1000, 500) and (500, 0).",
-        "`itertools.pairwise(times)`, or `zip(times, times[1:])`, yields them.",
+        "`times[i]` and `times[i + 1]` for each `i` but the last; or `zip(times, times[1:])`.",
     ),
     covers="lists of 2 to 11 times, ending at 0 and elsewhere",
     cases=lambda rng: [
@@ -48,8 +48,8 @@ loop = Exercise(
 
 @loop.solution
 def my_walk(step, x, times):
-    for t, s in itertools.pairwise(times):
-        x = step(x, t, s).x
+    for i in range(len(times) - 1):
+        x = step(x, times[i], times[i + 1]).x
     return x
 
 
@@ -86,6 +86,21 @@ def _(step, x, times):
     for t, s in itertools.pairwise(times):
         x = step(x, t, s)
     return x
+
+
+@loop.mistake(
+    "your first move is handed a picture, the others a Frame: take the `.x` in each move, not only at the end"
+)
+def _(step, x, times):
+    for t, s in itertools.pairwise(times):
+        x = step(x, t, s)
+    return x.x
+
+
+@loop.mistake("your `return` stands in the loop, so it ends after one move")
+def _(step, x, times):
+    t, s = times[:2]
+    return step(x, t, s).x
 
 
 @loop.mistake("you return the last Frame; the picture in it is asked for")
@@ -165,6 +180,16 @@ def _factor(ab_t, ab_s):
 @choice.mistake("you return the one that is farther away")
 def _(x0, x0_hat, ab_t, ab_s):
     return "posterior" if _nearer(x0, x0_hat, ab_t, ab_s) == "beta" else "beta"
+
+
+@choice.mistake("you compare the error itself with a half; m is the error divided by 1 - ᾱ_t")
+def _(x0, x0_hat, ab_t, ab_s):
+    return "beta" if (x0 - x0_hat).square().mean() > 0.5 else "posterior"
+
+
+@choice.mistake("you divide by 1 - ᾱ_s; the noise in x_t, from which the guess was made, has the variance 1 - ᾱ_t")
+def _(x0, x0_hat, ab_t, ab_s):
+    return "beta" if (x0 - x0_hat).square().mean() > 0.5 * (1 - ab_s) else "posterior"
 
 
 @choice.mistake("you take the root of the error; variances are compared, so the mean of the squares stays as it is")
