@@ -12,7 +12,7 @@ from ddpm_teach.course.exercises.engine import Exercise
 from ddpm_teach.course.exercises.lesson01 import pictures
 from ddpm_teach.diffusion.forward import add_noise
 from ddpm_teach.diffusion.schedule import Schedule, linear
-from ddpm_teach.diffusion.times import trailing
+from ddpm_teach.diffusion.times import quadratic, trailing
 
 LESSON = "07 editing"
 
@@ -23,7 +23,8 @@ def beginnings(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, l
     for x0, eps in pictures(rng):
         for times, strength in (([1000, 750, 500, 250, 0], 0.5), (trailing(1000, 10), 0.3), (trailing(1000, 25), 0.84)):
             yield TABLE, x0, eps, times, strength
-    yield TABLE, x0, eps, trailing(1000, 10), 1.0
+    for strength in (0.4, 1.0):
+        yield TABLE, x0, eps, quadratic(1000, 10), strength
 
 
 def _start(alpha_bar: Tensor, x0: Tensor, eps: Tensor, times: list[int], strength: float) -> tuple[Tensor, list[int]]:
@@ -37,7 +38,7 @@ start = Exercise(
     difficulty=1,
     minutes=10,
     task=r"""
-    Write the start of img2img. `times` is the list of a whole walk, such as [1000, 750, 500, 250, 0]; `strength`, between 0 and 1, is the share of its moves that is to be walked.
+    Write the start of img2img. `times` is the list of a whole walk, such as [1000, 750, 500, 250, 0]; `strength`, between 0 and 1, is the share of its moves that is to be walked, rounded to a whole number of them.
     Return two things: the picture `x0` with the noise `eps` of the time where the walk begins, and the rest of the list from there. With strength 0.5 the list above leaves [500, 250, 0].
     `alpha_bar` is the table, `alpha_bar[t]` a tensor of one float64 number; the picture keeps its dtype.
     """,
@@ -45,7 +46,7 @@ start = Exercise(
         "A list with n moves has n + 1 times, and the last moves are at its end: `times[-(moves + 1):]`.",
         "`round(strength * n)` moves are walked. The noise is that of the first time which is left, by lesson 01's jump; `.item()` makes a Python number of a tensor.",
     ),
-    covers="batches of 1 to 5, both precisions, lists of 4, 10 and 25 moves, strengths 0.3 to 1",
+    covers="batches of 1 to 5, both precisions, even and uneven lists of 4 to 25 moves, strengths 0.3 to 1",
     cases=beginnings,
     reference=_start,
 )
@@ -82,6 +83,14 @@ def _(alpha_bar, x0, eps, times, strength):
     return _at(alpha_bar, x0, eps, rest[0]), rest
 
 
+@start.mistake(
+    "you take the times up to strength · T; the strength is a share of the moves, and not every list is even"
+)
+def _(alpha_bar, x0, eps, times, strength):
+    rest = [t for t in times if t <= round(strength * times[0])]
+    return _at(alpha_bar, x0, eps, rest[0]), rest
+
+
 @start.mistake("the list is right, but the picture has no noise: the network is told a time whose noise isn't there")
 def _(alpha_bar, x0, eps, times, strength):
     return x0, _start(alpha_bar, x0, eps, times, strength)[1]
@@ -103,6 +112,13 @@ def _(alpha_bar, x0, eps, times, strength):
     rest = _start(alpha_bar, x0, eps, times, strength)[1]
     ab = alpha_bar[rest[0]].item()
     return ab**0.5 * x0 + (1 - ab) * eps, rest
+
+
+@start.mistake("ᾱ and 1 - ᾱ are shares of the variance; picture and noise are scaled by their roots")
+def _(alpha_bar, x0, eps, times, strength):
+    rest = _start(alpha_bar, x0, eps, times, strength)[1]
+    ab = alpha_bar[rest[0]].item()
+    return ab * x0 + (1 - ab) * eps, rest
 
 
 def trials(
@@ -171,6 +187,11 @@ def _(edit, named, times, share):
 @strength.mistake("you ask for all pictures to be named; at least `share` of them was wanted")
 def _(edit, named, times, share):
     return next((t for t in times if named(edit(t)).all()), None)
+
+
+@strength.mistake("you ask for more than `share`; where exactly that share is named, it is enough")
+def _(edit, named, times, share):
+    return next((t for t in times if named(edit(t)).float().mean() > share), None)
 
 
 @strength.mistake("one picture is enough for you; at least `share` of them was wanted")

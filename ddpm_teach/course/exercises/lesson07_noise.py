@@ -114,6 +114,20 @@ def _(xt, eps_of, ab_t, ab_s, rounds):
     return _upwards(xt, eps_of, ab_t, ab_s, rounds + 1)
 
 
+@inversion.mistake("one round is missing: `rounds` come after the plain move")
+def _(xt, eps_of, ab_t, ab_s, rounds):
+    return _upwards(xt, eps_of, ab_t, ab_s, max(rounds - 1, 0))
+
+
+@inversion.mistake("x̂_0 is the first round's; each round's noise leaves another one in x_t")
+def _(xt, eps_of, ab_t, ab_s, rounds):
+    eps = eps_of(xt, ab_t)
+    x0 = (xt - (1 - ab_t) ** 0.5 * eps) / ab_t**0.5
+    for _ in range(rounds):
+        eps = eps_of(ab_s**0.5 * x0 + (1 - ab_s) ** 0.5 * eps, ab_s)
+    return ab_s**0.5 * x0 + (1 - ab_s) ** 0.5 * eps
+
+
 @inversion.mistake("the two times are exchanged: that is a move down")
 def _(xt, eps_of, ab_t, ab_s, rounds):
     return _upwards(xt, eps_of, ab_s, ab_t, rounds)
@@ -173,6 +187,11 @@ def _(a, b, share):
 @sphere.mistake("the two ends are exchanged: at share 0 it has to be a")
 def _(a, b, share):
     return _slerp(b, a, share)
+
+
+@sphere.mistake("the ends are scaled to length 1; the angle needs that, the noises keep their lengths")
+def _(a, b, share):
+    return _slerp(a / a.norm(), b / b.norm(), share)
 
 
 @sphere.mistake("the cosine isn't an angle yet")
@@ -247,6 +266,11 @@ def _(xs, known, mask, ab_s, eps):
 @known_part.mistake("the noise of the known part is scaled by its variance; a standard deviation is needed")
 def _(xs, known, mask, ab_s, eps):
     return torch.where(mask, ab_s**0.5 * known + (1 - ab_s) * eps, xs)
+
+
+@known_part.mistake("ᾱ_s and 1 - ᾱ_s are shares of the variance; picture and noise are scaled by their roots")
+def _(xs, known, mask, ab_s, eps):
+    return torch.where(mask, ab_s * known + (1 - ab_s) * eps, xs)
 
 
 @known_part.mistake("noise is added to the known part, but the picture in it isn't made weaker by √ᾱ_s")
