@@ -74,6 +74,11 @@ def _(net, alpha_bar, x0, t, eps):
     return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).sum()
 
 
+@loss.mistake("your loss is a sum over the pixels of each picture; the loss above is a mean over them, too")
+def _(net, alpha_bar, x0, t, eps):
+    return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).sum((1, 2, 3)).mean()
+
+
 @loss.mistake("no gradient flows back through your loss, so nothing would be trained; leave no_grad and detach out")
 def _(net, alpha_bar, x0, t, eps):
     return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).mean().detach()
@@ -125,7 +130,7 @@ floor = Exercise(
     difficulty=3,
     minutes=15,
     task=r"""
-    Write the loss of the best *linear* denoiser, a number. `variances` (d,) are those of the data along its principal axes, `alpha_bar` (T + 1,)
+    Write the loss of the best *linear* denoiser, a tensor without axes. `variances` (d,) are those of the data along its principal axes, `alpha_bar` (T + 1,)
     is the table of lesson 01, with `alpha_bar[0]` = 1. On each axis $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$ is one number.
     Find what is left of $\mathbb E[(\varepsilon - a x_t)^2]$ when the factor $a$ is the best one (the text has the rule), and take the mean over
     the axes and over the times that training draws.
@@ -160,6 +165,17 @@ def my_floor(alpha_bar, variances):
 @floor.mistake("time 0 is among your times; training draws 1…T, and at 0 there is no noise to predict")
 def _(alpha_bar, variances):
     return _left(alpha_bar[:, None] * variances, 1 - alpha_bar[:, None]).mean()
+
+
+@floor.mistake("your times are 0…T - 1; training draws 1…T, and at 0 there is no noise to predict")
+def _(alpha_bar, variances):
+    return _left(alpha_bar[:-1, None] * variances, 1 - alpha_bar[:-1, None]).mean()
+
+
+@floor.mistake("the covariance of ε and x_t is the factor of ε in x_t, a root: √(1 - ᾱ)")
+def _(alpha_bar, variances):
+    ab = alpha_bar[1:, None]
+    return (1 - (1 - ab) ** 2 / (ab * variances + 1 - ab)).mean()
 
 
 @floor.mistake(

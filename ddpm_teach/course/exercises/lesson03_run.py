@@ -110,6 +110,11 @@ def _(average, weights, n, decay):
     return decay * average + (1 - decay) * weights
 
 
+@average.mistake("there is no warm-up, and old and new are exchanged: a decay near 1 keeps nearly all of the average")
+def _(average, weights, n, decay):
+    return (1 - decay) * average + decay * weights
+
+
 @average.mistake("you take the larger of the two decays; at the beginning the average has to forget faster, not slower")
 def _(average, weights, n, decay):
     d = max(decay, (1 + n) / (10 + n))
@@ -152,8 +157,9 @@ verdict = Exercise(
     ),
     covers="5 to 400 pictures, gains and losses, small and large against their spread",
     cases=lambda rng: [
-        (shared, shared - 0.02 * (_standard(torch.randn(n, generator=rng)) + errors / n**0.5))
+        (scale * shared, scale * (shared - 0.02 * (_standard(torch.randn(n, generator=rng)) + errors / n**0.5)))
         for n in (5, 50, 400)
+        for scale in (1, 100)
         for errors in (3.0, -3.0, 0.5, -0.5, 1.5, -1.5, 3 * n**0.5)  # the mean gain, in standard errors
         for shared in (torch.rand(n, generator=rng) * 3,)
     ],
@@ -186,6 +192,12 @@ def _(before, after):
 @verdict.mistake("you compare with the spread of single differences; the mean of n of them varies less, by √n")
 def _(before, after):
     return _verdict((before - after).mean(), (before - after).std())
+
+
+@verdict.mistake("your error is made of the variance; a standard error is made of its root")
+def _(before, after):
+    gain = before - after
+    return _verdict(gain.mean(), gain.var() / len(gain) ** 0.5)
 
 
 @verdict.mistake("the signs are exchanged: an error that fell is better")
