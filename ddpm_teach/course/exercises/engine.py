@@ -241,7 +241,7 @@ def _told(error: BaseException, function: Callable, answer: Callable) -> str:
     if isinstance(error, SystemExit):
         text += " (your function ends the program; return the result instead)"
     if isinstance(error, NameError) and _is_imported(error.name, answer):
-        text += "; run the cells above first (menu Run, Run All Above Selected Cell)"
+        text += "; import it, or run the cells above first (menu Run, Run All Above Selected Cell)"
     file = getattr(code_of(function), "co_filename", None)
     steps = [step for step in traceback.walk_tb(error.__traceback__) if step[0].f_code.co_filename == file]
     if not steps:
