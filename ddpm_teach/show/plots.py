@@ -45,11 +45,13 @@ STYLE: dict[str, Any] = {
 
 
 def _logarithmic(axes: Axes, which: str) -> None:
-    """Makes axes "x" and "y" logarithmic, with 5, 10, 20, 50 on them rather than powers of ten."""
+    """Makes axes "x" and "y" logarithmic, with 5, 10, 20, 50 on them rather than powers of ten, and with more where they
+    span less than a factor of ten."""
     for letter in which:
         axes.set(**{f"{letter}scale": "log"})
         axis = getattr(axes, f"{letter}axis")
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
 
