@@ -25,8 +25,8 @@ LONG = ("test_processes", "test_model", "test_cli", "test_training")  # a minute
 
 
 def pytest_collection_modifyitems(items):
-    """The long files begin, so that no worker ends alone. Lesson 09 is about MNIST: where it can't be had, its cells are
-    skipped, and say why."""
+    """The long files begin, so that no worker ends alone. Lesson 09 is about MNIST: where it can't be had, its cells
+    are skipped, and say why."""
     items.sort(key=lambda item: item.path.stem not in LONG)
     cells = [item for item in items if item.path.suffix == ".ipynb" and item.path.name.startswith("09")]
     if cells:

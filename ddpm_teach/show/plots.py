@@ -45,8 +45,8 @@ STYLE: dict[str, Any] = {
 
 
 def _logarithmic(axes: Axes, which: str) -> None:
-    """Makes axes "x" and "y" logarithmic, with 5, 10, 20, 50 on them rather than powers of ten, and with more where they
-    span less than a factor of ten."""
+    """Makes axes "x" and "y" logarithmic, with 5, 10, 20, 50 on them rather than powers of ten, and with more where
+    they span less than a factor of ten."""
     for letter in which:
         axes.set(**{f"{letter}scale": "log"})
         axis = getattr(axes, f"{letter}axis")

@@ -220,9 +220,9 @@ def _sheet(grids: np.ndarray) -> np.ndarray:
 
 
 def _palette(grids: Iterable[np.ndarray]) -> Image.Image:
-    """128 colours for all panels, so that pictures which are equal look so. The last frame, looked at longest, has a say
-    twice as large as all frames together. Of 64, of which none is moved to the middle of what it stands for, one pixel
-    in a hundred is off by 70 of 255 levels instead of 33, and a teal potion looks blue."""
+    """128 colours for all panels, so that pictures which are equal look so. The last frame, looked at longest, has a
+    say twice as large as all frames together. With 64, none of them moved to the middle of what it stands for, one
+    pixel in a hundred was off by 70 of 255 levels instead of 33, and a teal potion looked blue."""
     films = np.concatenate([grid.reshape(-1, grid.shape[-1]) for grid in grids])
     ends = np.concatenate([grid[-1].reshape(-1, grid.shape[-1]) for grid in grids])
     few = films[:: math.ceil(len(films) / 8000)]  # a choice from all pixels would take half a second
