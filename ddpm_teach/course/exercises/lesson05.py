@@ -67,6 +67,13 @@ def _(h, gain, shift):
     return gain * h + shift
 
 
+@conditioning.mistake(
+    "one axis is missing: in shape (b, f, 1) gains line up their pictures with channels, and their channels with rows"
+)
+def _(h, gain, shift):
+    return gain[:, :, None] * h + shift[:, :, None]
+
+
 @conditioning.mistake("the whole batch gets the first picture's context and time")
 def _(h, gain, shift):
     return gain[:1, :, None, None] * h + shift[:1, :, None, None]

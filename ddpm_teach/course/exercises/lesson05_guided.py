@@ -26,6 +26,8 @@ class ANet:
         if self.called:
             raise ValueError("this is a second call of the network; make one, of a batch twice as large")
         self.called = True
+        if x.ndim != 4:
+            raise ValueError(f"the network takes pictures (b, channels, h, w); it got {tuple(x.shape)}")
         if x.shape[1] != self.channels:
             raise ValueError(f"the network takes pictures of {self.channels} channels; it got {x.shape[1]}")
         if not len(x) == len(t) == len(c):
@@ -56,7 +58,7 @@ one_call = Exercise(
     minutes=10,
     task=r"""
     Write a guided network's prediction with a *single* call `net(x, t, c)` of a batch twice as large: `x` (b, channels, h, w), `t` (b,), contexts `c` (b, 5), zeros for "no condition", and the number `scale`.
-    (One large call is faster than two small ones, above all on a GPU.)
+    (On a GPU that two small calls don't fill, one large call takes less time.)
     """,
     hints=(
         "`torch.cat([x, x])` is a batch of 2 b. The times have to be doubled in the same way, and the contexts are of two kinds.",
@@ -133,6 +135,18 @@ def _(net, x, t, c, scale):
     both = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
     with_context, without = both.chunk(2)
     return without + scale * (without - with_context)
+
+
+@one_call.mistake("both halves are right, and still to be mixed: these are 2 b predictions, and b are wanted")
+def _(net, x, t, c, scale):
+    return net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
+
+
+@one_call.mistake("both halves are right, but at scale 0 the prediction without has to be left, at 1 the one with")
+def _(net, x, t, c, scale):
+    both = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
+    with_context, without = both.chunk(2)
+    return without + scale * with_context
 
 
 @one_call.mistake("pictures, times and contexts have to be doubled alike; one of them still has the old length")

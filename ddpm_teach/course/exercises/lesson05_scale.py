@@ -143,6 +143,13 @@ def _(measure, scales):
     return next(d for d, e in results.values() if d - best <= 2 * (e**2 + best_error**2) ** 0.5)
 
 
+@choice.mistake("that is the scale's place in the list; return the scale")
+def _(measure, scales):
+    results = [measure(scale) for scale in scales]
+    best, best_error = min(results)
+    return next(i for i, (d, e) in enumerate(results) if d - best <= 2 * (e**2 + best_error**2) ** 0.5)
+
+
 @choice.mistake("that is a distance, the least one; return the scale")
 def _(measure, scales):
     return min(measure(scale) for scale in scales)[0]
