@@ -80,6 +80,11 @@ def _(xt, eps_hat, alpha_bar_t):
     return ((xt - (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha_bar_t**0.5).clamp(-1, 1)
 
 
+@guess.mistake("that is the formula for a network that predicts v; from the noise, solve lesson 01's jump for x0")
+def _(xt, eps_hat, alpha_bar_t):
+    return alpha_bar_t**0.5 * xt - (1 - alpha_bar_t) ** 0.5 * eps_hat
+
+
 mean = Exercise(
     "04.2",
     "The mean of the step back",
@@ -149,6 +154,18 @@ def _(x0, xt, ab_t, ab_s):
 def _(x0, xt, ab_t, ab_s):
     alpha = ab_t / ab_s
     return ab_s**0.5 * (1 - alpha) * x0 + alpha**0.5 * (1 - ab_s) * xt
+
+
+@mean.mistake("only the term with x_t is divided by 1 - ᾱ_t; both are")
+def _(x0, xt, ab_t, ab_s):
+    alpha = ab_t / ab_s
+    return ab_s**0.5 * (1 - alpha) * x0 + alpha**0.5 * (1 - ab_s) * xt / (1 - ab_t)
+
+
+@mean.mistake("only the term with x0 is divided by 1 - ᾱ_t; both are")
+def _(x0, xt, ab_t, ab_s):
+    alpha = ab_t / ab_s
+    return ab_s**0.5 * (1 - alpha) * x0 / (1 - ab_t) + alpha**0.5 * (1 - ab_s) * xt
 
 
 @mean.mistake("x_t is multiplied by √ᾱ_t; what the steps between s and t keep is √α = √(ᾱ_t/ᾱ_s)")

@@ -182,7 +182,9 @@ def _(x0, x0_hat, ab_t, ab_s):
     return "posterior" if _nearer(x0, x0_hat, ab_t, ab_s) == "beta" else "beta"
 
 
-@choice.mistake("you compare the error itself with a half; m is the error divided by 1 - ᾱ_t")
+@choice.mistake(
+    "the error itself is compared with a half, or the factor's 1 - ᾱ_t isn't squared; m is the error divided by 1 - ᾱ_t"
+)
 def _(x0, x0_hat, ab_t, ab_s):
     return "beta" if (x0 - x0_hat).square().mean() > 0.5 else "posterior"
 
@@ -190,6 +192,25 @@ def _(x0, x0_hat, ab_t, ab_s):
 @choice.mistake("you divide by 1 - ᾱ_s; the noise in x_t, from which the guess was made, has the variance 1 - ᾱ_t")
 def _(x0, x0_hat, ab_t, ab_s):
     return "beta" if (x0 - x0_hat).square().mean() > 0.5 * (1 - ab_s) else "posterior"
+
+
+@choice.mistake("β isn't squared in the factor of the error, but the rest of the factor is")
+def _(x0, x0_hat, ab_t, ab_s):
+    factor = ab_s * (1 - ab_t / ab_s) / (1 - ab_t) ** 2
+    return _chosen((x0 - x0_hat).square().mean().item(), factor, ab_t, ab_s)
+
+
+@choice.mistake(
+    "a variance takes the mean away first, so guesses that are all off the same way seem good: square, then mean"
+)
+def _(x0, x0_hat, ab_t, ab_s):
+    return _chosen((x0 - x0_hat).var().item(), _factor(ab_t, ab_s), ab_t, ab_s)
+
+
+@choice.mistake("this m is one normal cloud's, from the variance of the data; you have measured Var(x0 | x_t) itself")
+def _(x0, x0_hat, ab_t, ab_s):
+    error = (x0 - x0_hat).square().mean().item()
+    return "beta" if error > 0.5 * (ab_t * error + 1 - ab_t) else "posterior"
 
 
 @choice.mistake("you take the root of the error; variances are compared, so the mean of the squares stays as it is")
