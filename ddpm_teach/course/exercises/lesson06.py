@@ -120,6 +120,23 @@ def _(xt, eps_hat, ab_t, ab_s):
     return ab_t**0.5 * x0 + (1 - ab_t) ** 0.5 * eps_hat
 
 
+@plain.mistake(
+    "the noise is taken away, but what is left is the picture as faint as at t; the estimate has its full strength"
+)
+def _(xt, eps_hat, ab_t, ab_s):
+    return ab_s**0.5 * (xt - (1 - ab_t) ** 0.5 * eps_hat) + (1 - ab_s) ** 0.5 * eps_hat
+
+
+@plain.mistake("the picture goes in at its full strength; at s only a part of it is there")
+def _(xt, eps_hat, ab_t, ab_s):
+    return (xt - (1 - ab_t) ** 0.5 * eps_hat) / ab_t**0.5 + (1 - ab_s) ** 0.5 * eps_hat
+
+
+@plain.mistake("your estimate takes the noise of time s out of `xt`, which has that of time t")
+def _(xt, eps_hat, ab_t, ab_s):
+    return (ab_s / ab_t) ** 0.5 * (xt - (1 - ab_s) ** 0.5 * eps_hat) + (1 - ab_s) ** 0.5 * eps_hat
+
+
 def moves_and_etas(rng: torch.Generator) -> Iterator[tuple[float, float, float]]:
     return ((a, b, eta) for a, b in SHARES for eta in (1.0, 0.5, 0.0))
 
@@ -189,7 +206,7 @@ spacing = Exercise(
     difficulty=2,
     minutes=10,
     task=r"""
-    Write the even list from `T` down to 0 with exactly `steps` moves, whole numbers: `my_times(1000, 4)` is [1000, 750, 500, 250, 0]. Where T isn't divisible by `steps`, round to the nearest.
+    Write the even list from `T` down to 0 with exactly `steps` moves, whole numbers: `my_times(1000, 4)` is [1000, 750, 500, 250, 0]. Where T isn't divisible by `steps`, round each time to the nearest.
     """,
     hints=(
         "A list with n moves has n + 1 times.",
@@ -262,3 +279,18 @@ def _(T, steps):
 @spacing.mistake("your times aren't whole numbers")
 def _(T, steps):
     return [T * k / steps for k in range(steps, -1, -1)]
+
+
+@spacing.mistake("your list has as many times as moves were asked for; a list with n moves has one time more")
+def _(T, steps):
+    return torch.linspace(T, 0, steps).round().int().tolist()
+
+
+@spacing.mistake("your stride is rounded, and what it is off adds up; round each time by itself")
+def _(T, steps):
+    return [T - k * round(T / steps) for k in range(steps + 1)]
+
+
+@spacing.mistake("-T // steps rounds to the longer stride, and gives fewer moves; round each time by itself")
+def _(T, steps):
+    return list(range(T, -1, -T // steps))

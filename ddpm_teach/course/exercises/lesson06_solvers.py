@@ -124,6 +124,29 @@ def _(xt, eps_of, ab_t, ab_s):
     return ab_s**0.5 * (y + dr * (first + eps_of(y + dr * first, ab_s)) / 2)
 
 
+@ahead.mistake("your move goes the wrong way: r falls from t to s, so that r_s - r_t is negative")
+def _(xt, eps_of, ab_t, ab_s):
+    y, dr = xt / ab_t**0.5, (1 / ab_t - 1) ** 0.5 - (1 / ab_s - 1) ** 0.5
+    first = eps_of(xt, ab_t)
+    return ab_s**0.5 * (y + dr * (first + eps_of(ab_s**0.5 * (y + dr * first), ab_s)) / 2)
+
+
+@ahead.mistake("your r is 1/ᾱ - 1, a ratio of variances; r is its root")
+def _(xt, eps_of, ab_t, ab_s):
+    y, dr = xt / ab_t**0.5, 1 / ab_s - 1 / ab_t
+    first = eps_of(xt, ab_t)
+    return ab_s**0.5 * (y + dr * (first + eps_of(ab_s**0.5 * (y + dr * first), ab_s)) / 2)
+
+
+@ahead.mistake(
+    "the second slope is predicted for y, and y is returned; the network knows pictures x only, and one is asked for"
+)
+def _(xt, eps_of, ab_t, ab_s):
+    first = eps_of(xt, ab_t)
+    y = _along(xt, first, ab_t, ab_s) / ab_s**0.5
+    return _along(xt, (first + eps_of(y, ab_s)) / 2, ab_t, ab_s) / ab_s**0.5
+
+
 @ahead.mistake("what you return is y_s; the picture is x_s = √ᾱ_s y_s")
 def _(xt, eps_of, ab_t, ab_s):
     return _heun(xt, eps_of, ab_t, ab_s) / ab_s**0.5
@@ -227,3 +250,16 @@ def _(draw, tolerance):
 @doubling.mistake("you begin with one step; the first number to try is 5")
 def _(draw, tolerance):
     return _first(draw, lambda change: change.square().mean().sqrt() <= tolerance, n=1)
+
+
+@doubling.mistake("you judge by the pixel that changes most; the root mean square is asked for")
+def _(draw, tolerance):
+    return _first(draw, lambda change: change.abs().max() <= tolerance)
+
+
+@doubling.mistake("that is how much the root mean square of the pictures changes; take it of their difference")
+def _(draw, tolerance):
+    n = 5
+    while abs(draw(n).square().mean().sqrt() - draw(2 * n).square().mean().sqrt()) > tolerance:
+        n *= 2
+    return n
