@@ -98,6 +98,16 @@ def _(x, beta, eps):
     return (1 - beta).sqrt() * x + beta.sqrt() * eps
 
 
+@one_step.mistake("√(1 - β) is asked for, and 1 - √β is something else: take the root last")
+def _(x, beta, eps):
+    return (1 - beta**0.5) * x + beta**0.5 * eps
+
+
+@one_step.mistake("you take β for the standard deviation of the noise; it is its variance")
+def _(x, beta, eps):
+    return (1 - beta**2) ** 0.5 * x + beta * eps
+
+
 table = Exercise(
     "01.2",
     "The table of ᾱ",

@@ -129,12 +129,15 @@ fading.mistake("the mean square isn't the variance: what is the same in all pict
 fading.mistake("20 dB would be a factor of 10 for amplitudes; variances are powers: 10 dB are a factor of 10")(
     _with(factor=lambda decibel: 10 ** (decibel / 20))
 )
+fading.mistake(
+    "you multiply by the roots √ᾱ and √(1 - ᾱ); variances are compared, and ᾱ and 1 - ᾱ are shares of variance"
+)(lambda x0, alpha_bar, decibel: _first_below(x0.var().item() * alpha_bar.sqrt(), (1 - alpha_bar).sqrt(), decibel))
 fading.mistake("the decibels go the other way: the picture has to be weaker than the noise, not stronger")(
     _with(factor=lambda decibel: 10 ** (-decibel / 10))
 )
-fading.mistake("you say that there is no such time where there is one; decibels multiply, they aren't subtracted")(
-    lambda x0, alpha_bar, decibel: _first_below(x0.var().item() * alpha_bar + decibel, 1 - alpha_bar, 0)
-)
+fading.mistake(
+    "you say that there is no such time where there is one; 10 dB are a factor of 10: 10 · log10 of the ratio"
+)(lambda x0, alpha_bar, decibel: _first_below(x0.var().item() * alpha_bar + decibel, 1 - alpha_bar, 0))
 fading.mistake("where there is no such time, None is asked for")(
     lambda x0, alpha_bar, decibel: _none_as(-1, _first_below(x0.var().item() * alpha_bar, 1 - alpha_bar, decibel))
 )
