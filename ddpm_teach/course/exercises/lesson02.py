@@ -80,6 +80,16 @@ def _(size, kernel, stride, padding):
     return -(-(size + 2 * padding - kernel) // stride) + 1
 
 
+@sizes.mistake("you round to the nearest whole number; a window that fits in part doesn't count, so round down")
+def _(size, kernel, stride, padding):
+    return round((size + 2 * padding - kernel) / stride) + 1
+
+
+@sizes.mistake("the last place isn't counted: range stops before its end")
+def _(size, kernel, stride, padding):
+    return len(range(0, size + 2 * padding - kernel, stride))
+
+
 @sizes.mistake("the kernel is missing: a large window fits at fewer places")
 def _(size, kernel, stride, padding):
     return (size + 2 * padding - 1) // stride + 1
@@ -199,6 +209,16 @@ def _(x, skip, context, time, layers):
 @level.mistake("you return what goes into the layers; call layers(…) on it")
 def _(x, skip, context, time, layers):
     return torch.cat([context[:, :, None, None] * x + time[:, :, None, None], skip], dim=1)
+
+
+@level.mistake("the skip isn't in it: put it beside x with torch.cat, along the channels")
+def _(x, skip, context, time, layers):
+    return layers(context[:, :, None, None] * x + time[:, :, None, None])
+
+
+@level.mistake("you add the context; it multiplies, and only the time is added")
+def _(x, skip, context, time, layers):
+    return layers(torch.cat([x + context[:, :, None, None] + time[:, :, None, None], skip], dim=1))
 
 
 @level.mistake("the time isn't in it")

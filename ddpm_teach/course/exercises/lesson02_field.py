@@ -13,7 +13,7 @@ field = Exercise(
     difficulty=3,
     minutes=12,
     task=r"""
-    Write the receptive field: how many pixels of the input, along one axis, the middle one included, can change one pixel of the output. `layers` is a list of
+    Write the receptive field: how many pixels of the input, counted along one axis, can change one pixel of the output. `layers` is a list of
     `(kernel, stride)`, from the input on. No layers: 1.
     """,
     hints=(
@@ -115,6 +115,19 @@ def _(layers):
     seen = 1
     for kernel, stride in layers:
         seen = seen * stride + kernel - 1
+    return seen
+
+
+@field.mistake("a layer's stride counts for all layers after it, and you let it count for its own kernel alone")
+def _(layers):
+    return 1 + sum((kernel - 1) * stride for kernel, stride in layers)
+
+
+@field.mistake("you multiply the kernels; two 3×3 convolutions see 5 pixels along an axis, not 9")
+def _(layers):
+    seen = 1
+    for kernel, _ in layers:
+        seen *= kernel
     return seen
 
 
