@@ -96,8 +96,8 @@ class Model:
             model.context("a king with green hair, holding an axe")    # told attributes
             model.context(kind="knight", hair="green", n=8, rng=rng)   # told attributes
 
-        Of a network that is told attributes, what isn't named is drawn from the training pictures that match. No
-        condition is all zeros.
+        Of a network that is told attributes, what isn't named is as in a training picture that matches: a class alone
+        lends all parts of one, and what is drawn may come near it. No condition is all zeros.
 
         Args:
             names: classes; or captions, where the network is told attributes. Without any, n contexts of any class.
