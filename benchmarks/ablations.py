@@ -3,7 +3,7 @@
     uv run python benchmarks/ablations.py          # about 10 minutes on two CPU cores
 
 Writes data/results/unet_ablations.csv, which lesson 02 plots: the held-out ε-loss on the sprites' test split (512
-pictures, fixed noise) by training step, for each variant and seed; and, at step 0, three floors: the loss of the best
+pictures, fixed noise) by training step, for each variant and seed; and, at step 0, three baselines: the loss of the best
 answer "a matrix times x_t, plus a constant" that is told the class and the time, the time alone, or the class alone.
 """
 
@@ -46,7 +46,7 @@ def without_skips(net: ContextUNet) -> None:
 VARIANTS = {"whole": lambda net: None, "without time": without_time, "without skips": without_skips}
 
 
-def floor(x0: Tensor, schedule: Schedule, told_time: bool) -> float:
+def linear_baseline(x0: Tensor, schedule: Schedule, told_time: bool) -> float:
     """The ε-loss of the best affine answer to x_t, over times 1…T; one matrix for each time if it is told the time."""
     x = x0.flatten(1).double()
     values, vectors = torch.linalg.eigh(torch.cov(x.T))
@@ -60,18 +60,18 @@ def floor(x0: Tensor, schedule: Schedule, told_time: bool) -> float:
     return 1 - (shared**2 * torch.linalg.inv(of_xt).trace() / len(mean)).item()
 
 
-def floors(images: ImageSet, schedule: Schedule) -> dict[str, float]:
-    """The three floors by name; told the class, there is a matrix for each class."""
+def baselines(images: ImageSet, schedule: Schedule) -> dict[str, float]:
+    """The three baselines by name; told the class, there is a matrix for each class."""
     everything, labels = images.pictures(slice(None)), images.labels
     classes = [everything[labels == k] for k in range(len(images.classes))]
     shares = [len(x) / len(everything) for x in classes]
 
     def told(time: bool) -> float:
-        return sum(share * floor(x, schedule, time) for share, x in zip(shares, classes, strict=True))
+        return sum(share * linear_baseline(x, schedule, time) for share, x in zip(shares, classes, strict=True))
 
     return {
         "linear, told time and class": told(True),
-        "linear, told the time": floor(everything, schedule, True),
+        "linear, told the time": linear_baseline(everything, schedule, True),
         "linear, told the class": told(False),
     }
 
@@ -84,7 +84,7 @@ def main() -> None:
     images, held_out = load("sprites"), load("sprites", "test")
     path = course_path("data") / "results" / "unet_ablations.csv"
     with replacing(path, ["variant", "seed", "step", "loss"]) as write:
-        for name, loss in floors(images, linear()).items():
+        for name, loss in baselines(images, linear()).items():
             write([name, 0, 0, f"{loss:.5f}"])
         for seed in range(args.seeds):
             for name, cut in VARIANTS.items():
