@@ -3,8 +3,8 @@
     uv run python benchmarks/ablations.py          # about 10 minutes on two CPU cores
 
 Writes data/results/unet_ablations.csv, which lesson 02 plots: the held-out ε-loss on the sprites' test split (512
-pictures, fixed noise) by training step, for each variant and seed; and, at step 0, three baselines: the loss of the best
-answer "a matrix times x_t, plus a constant" that is told the class and the time, the time alone, or the class alone.
+pictures, fixed noise) by training step, for each variant and seed; and, at step 0, three baselines: the loss of the
+best answer "a matrix times x_t, plus a constant" that is told the class and the time, the time alone, or the class.
 """
 
 from __future__ import annotations
