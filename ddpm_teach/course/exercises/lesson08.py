@@ -81,6 +81,21 @@ def _(steps, jumps):
     return torch.cat([steps[:1] - jumps[:1], steps[1:] + jumps[:-1] - jumps[1:]])
 
 
+@turned.mistake("those are the steps forward; Bayes' rule adds the jump to t - 1 and takes away the jump to t")
+def _(steps, jumps):
+    return steps[1:]
+
+
+@turned.mistake("the jump to t - 1 is missing: Bayes' rule has a fraction of two jumps")
+def _(steps, jumps):
+    return steps[1:] - jumps[1:]
+
+
+@turned.mistake("these are densities; asked for are their logarithms")
+def _(steps, jumps):
+    return (steps[1:] + jumps[:-1] - jumps[1:]).exp()
+
+
 @turned.mistake("you return the sum over t; one number for each t is asked for")
 def _(steps, jumps):
     return (steps[1:] + jumps[:-1] - jumps[1:]).sum()
@@ -167,6 +182,30 @@ def _(ab_t, ab_s):
 def _(ab_t, ab_s):
     beta = 1 - ab_t / ab_s
     return (ab_s**0.5 * beta / (1 - ab_t)) ** 2 / (2 * (beta * (1 - ab_s) / (1 - ab_t)) ** 0.5)
+
+
+@weight.mistake("the factor of x_0 in the mean has the root of the earlier share, and not the share itself")
+def _(ab_t, ab_s):
+    beta = 1 - ab_t / ab_s
+    return (ab_s * beta / (1 - ab_t)) ** 2 / (2 * beta * (1 - ab_s) / (1 - ab_t))
+
+
+@weight.mistake("in Python a / 2 * b is a / 2, times b: put the whole denominator in parentheses")
+def _(ab_t, ab_s):
+    beta = 1 - ab_t / ab_s
+    return (ab_s**0.5 * beta / (1 - ab_t)) ** 2 / 2 * beta * (1 - ab_s) / (1 - ab_t)
+
+
+@weight.mistake("your ratios stand on their heads: they are noise to signal")
+def _(ab_t, ab_s):
+    return ((1 - ab_t) / ab_t - (1 - ab_s) / ab_s) / 2
+
+
+@weight.mistake(
+    "that is the factor of the error in the mean; the KL divergence has its square, over twice the variance"
+)
+def _(ab_t, ab_s):
+    return ab_s**0.5 * (1 - ab_t / ab_s) / (1 - ab_t)
 
 
 score = Exercise(
