@@ -124,7 +124,7 @@ level = Exercise(
     task=r"""
     Write one level of the way up. `x` (b, c, h, w) comes from below. First scale and shift it: `context` (b, c) multiplies, `time` (b, c)
     is added, one number for each channel. Then put `skip` (b, c, h, w) beside it, along the channels, `x` first. What
-    `layers` makes of the two is the answer.
+    `layers` makes of this one tensor is the answer.
     """,
     hints=(
         "A number for each channel has to reach every pixel: `time[:, :, None, None]` is (b, c, 1, 1), and PyTorch repeats it.",
@@ -209,6 +209,11 @@ def _(x, skip, context, time, layers):
 @level.mistake("you return what goes into the layers; call layers(…) on it")
 def _(x, skip, context, time, layers):
     return torch.cat([context[:, :, None, None] * x + time[:, :, None, None], skip], dim=1)
+
+
+@level.mistake("layers takes one tensor: put the skip beside x with torch.cat before you call it")
+def _(x, skip, context, time, layers):
+    return layers(context[:, :, None, None] * x + time[:, :, None, None], skip)
 
 
 @level.mistake("the skip isn't in it: put it beside x with torch.cat, along the channels")

@@ -22,7 +22,7 @@ field = Exercise(
         "distance*.",
         "Keep two numbers while you go through the layers: the field, and the distance between neighbours.",
     ),
-    covers="0 to 12 layers, kernels 1 to 4, strides 1 and 2; the networks of this lesson among them",
+    covers="0 to 12 layers, kernels 2 to 4, strides 1 and 2; ContextUNet's way down among them",
     cases=lambda rng: [
         ([],),
         ([(3, 1)],),
@@ -31,6 +31,7 @@ field = Exercise(
         ([(2, 2), (4, 1)],),
         ([(4, 2), (3, 1)],),
         ([(3, 1), (2, 2), (3, 1), (2, 2), (3, 1)],),
+        ([(3, 1)] * 2 + ([(3, 1)] * 4 + [(2, 2)]) * 2,),
         ([(3, 1), (3, 1), (4, 2)] * 4,),
     ],
     reference=lambda layers: _receptive_field(layers),
@@ -121,6 +122,14 @@ def _(layers):
 @field.mistake("a layer's stride counts for all layers after it, and you let it count for its own kernel alone")
 def _(layers):
     return 1 + sum((kernel - 1) * stride for kernel, stride in layers)
+
+
+@field.mistake("you multiply the field by the stride; a stride changes the distance that later kernels count in")
+def _(layers):
+    seen = 1
+    for kernel, stride in layers:
+        seen = (seen + kernel - 1) * stride
+    return seen
 
 
 @field.mistake("you multiply the kernels; two 3×3 convolutions see 5 pixels along an axis, not 9")

@@ -76,6 +76,12 @@ def _(T, dim):
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
+@time_rows.mistake("your pairs begin with i = 1; the first is i = 0, with the frequency 1")
+def _(T, dim):
+    angles = torch.arange(1, T + 1)[:, None] * 10_000 ** (-torch.arange(2, dim + 2, 2) / dim)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
 @time_rows.mistake("you tell t / T; the clock's angles count t itself, from 1 to T")
 def _(T, dim):
     angles = torch.arange(1, T + 1)[:, None] / T * 10_000 ** (-torch.arange(0, dim, 2) / dim)
