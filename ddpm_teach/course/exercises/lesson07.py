@@ -21,9 +21,9 @@ TABLE = linear().alpha_bar
 
 def beginnings(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, list[int], float]]:
     for x0, eps in pictures(rng):
-        for times, strength in (([1000, 750, 500, 250, 0], 0.5), (trailing(1000, 10), 0.3), (trailing(1000, 25), 0.84)):
+        for times, strength in (([1000, 750, 500, 250, 0], 0.5), (trailing(1000, 10), 0.3), (trailing(1000, 25), 0.83)):
             yield TABLE, x0, eps, times, strength
-    for strength in (0.4, 1.0):
+    for strength in (0.42, 1.0):
         yield TABLE, x0, eps, quadratic(1000, 10), strength
 
 
@@ -74,6 +74,12 @@ def _(alpha_bar, x0, eps, times, strength):
 @start.mistake("one move is missing: n moves need n + 1 times")
 def _(alpha_bar, x0, eps, times, strength):
     rest = times[-round(strength * (len(times) - 1)) :]
+    return _at(alpha_bar, x0, eps, rest[0]), rest
+
+
+@start.mistake("the number of moves is rounded down; take the nearest whole number")
+def _(alpha_bar, x0, eps, times, strength):
+    rest = times[len(times) - 1 - int(strength * (len(times) - 1)) :]
     return _at(alpha_bar, x0, eps, rest[0]), rest
 
 
