@@ -165,7 +165,7 @@ def _(ab_t, ab_s):
 
 
 @weight.mistake(
-    "your β is that of a single step from nothing, 1 minus one of the shares; the move from t to s has their quotient"
+    "that comes out if only the root in the mean's factor is squared, and not all of it, or if β is 1 minus one share"
 )
 def _(ab_t, ab_s):
     beta = 1 - ab_t
@@ -194,6 +194,11 @@ def _(ab_t, ab_s):
 def _(ab_t, ab_s):
     beta = 1 - ab_t / ab_s
     return (ab_s**0.5 * beta / (1 - ab_t)) ** 2 / 2 * beta * (1 - ab_s) / (1 - ab_t)
+
+
+@weight.mistake("in Python a / 2 * b * c is a / 2, times b, times c: put the denominator in parentheses")
+def _(ab_t, ab_s):
+    return (ab_s - ab_t) / 2 * (1 - ab_s) * (1 - ab_t)
 
 
 @weight.mistake("your ratios stand on their heads: they are noise to signal")
@@ -265,3 +270,8 @@ def _(eps_hat, alpha_bar_t):
 @score.mistake("** comes before the minus: you have 1 minus the root of ᾱ; the root is of all of 1 minus ᾱ")
 def _(eps_hat, alpha_bar_t):
     return -eps_hat / (1 - alpha_bar_t**0.5)
+
+
+@score.mistake("-a / 1 - b is -a / 1, minus b: put 1 minus ᾱ in parentheses")
+def _(eps_hat, alpha_bar_t):
+    return -eps_hat / 1 - alpha_bar_t**0.5

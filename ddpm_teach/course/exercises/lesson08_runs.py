@@ -31,6 +31,7 @@ def _runs(rng: torch.Generator) -> list[tuple[Tensor, Tensor]]:
         (torch.tensor([3.6, 3.5]), torch.tensor([6.3, 6.1, 3.5, 4.5])),
         (torch.tensor([1.0, 1.4, 1.2]), torch.tensor([1.35, 1.65, 1.65])),  # 2.3 errors, and 1.9 by n - 1 for n
         (torch.tensor([0.5, 4.7]), torch.tensor([3.2, 5.8, 4.2, 3.7])),  # 0.7, and 2.2 by the spread of all six
+        (torch.tensor([1.0, 1.02, 0.98]), torch.tensor([0.7, 1.7, 2.7])),  # 1.2, and 1.2 times the sum of both errors
     ]
 
 
@@ -55,7 +56,7 @@ verdict = Exercise(
     difficulty=3,
     minutes=12,
     task=r"""
-    Two ways to train were each run a few times with other seeds; `a` and `b` hold what was measured at the ends, smaller is better. They may have different lengths. Return
+    Two ways to train were each run a few times with other seeds; the tensors `a` and `b` hold what was measured at the ends, smaller is better. They may have different lengths. Return
     "a" or "b" if that way's mean is smaller by at least two standard errors of the difference of the means, else "too close".
     """,
     hints=(
@@ -187,6 +188,13 @@ def _(a, b):
 @verdict.mistake("the variances are divided by a's number of runs; b may have another")
 def _(a, b):
     return _by_error(a, b, ((a.var() + b.var()) / len(a)) ** 0.5)
+
+
+@verdict.mistake(
+    "you ask whether the means, each with one error, overlap; two errors of the difference are asked for, which is more"
+)
+def _(a, b):
+    return _by_error(a, b, ((a.var() / len(a)) ** 0.5 + (b.var() / len(b)) ** 0.5) / 2)
 
 
 @verdict.mistake("variances are compared with a distance; take the root first")

@@ -131,6 +131,14 @@ def _(x, score, alpha_bar_t):
     return signal * -noise * score - noise * (x + noise**2 * score) / alpha_bar_t
 
 
+@conversion.mistake(
+    "the score's factor in the picture lacks a square: from score to noise, then times the noise's factor again"
+)
+def _(x, score, alpha_bar_t):
+    signal, noise = alpha_bar_t**0.5, (1 - alpha_bar_t) ** 0.5
+    return signal * -noise * score - noise * (x + noise * score) / signal
+
+
 @conversion.mistake("that is the picture; v is made of it and the noise")
 def _(x, score, alpha_bar_t):
     return (x + (1 - alpha_bar_t) * score) / alpha_bar_t**0.5
