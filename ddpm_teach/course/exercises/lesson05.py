@@ -67,6 +67,11 @@ def _(h, gain, shift):
     return gain * h + shift
 
 
+@conditioning.mistake("the gain has its axes, the shift lacks them: it is added to columns of pixels, not to channels")
+def _(h, gain, shift):
+    return gain[:, :, None, None] * h + shift
+
+
 @conditioning.mistake(
     "one axis is missing: in shape (b, f, 1) gains line up their pictures with channels, and their channels with rows"
 )

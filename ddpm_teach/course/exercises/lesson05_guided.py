@@ -253,6 +253,12 @@ def _(x0, quantile):
     return x0.clamp(-r, r) / r
 
 
+@threshold.mistake("dim=1 of (b, c, h, w) is the channels, so that each pixel has its own r; flatten each picture first")
+def _(x0, quantile):
+    r = x0.abs().quantile(quantile, dim=1, keepdim=True).clamp(min=1)
+    return x0.clamp(-r, r) / r
+
+
 @threshold.mistake("one r for each channel shifts the colours: a picture has one r, over all of its channels")
 def _(x0, quantile):
     r = x0.flatten(2).abs().quantile(quantile, dim=2).clamp(min=1)[:, :, None, None]
