@@ -4,8 +4,8 @@ The sum at the end gives back what the first LayerNorm takes away. Each norm div
 whole picture, so without the sum ε̂ would be the same for x_t and for x_t + 0.1. No loss shows it (after 1,000 steps on
 MNIST 0.0389 with the sum, 0.0388 without), but x̂_0 inherits the error divided by √ᾱ_t: digits on grey or white.
 
-At 28×28, channels×height×width; the time is added before each stage (of pictures with one channel the first norm takes it
-away again in stage1), a stage is three blocks:
+At 28×28, channels×height×width; the time is added before each stage (of pictures with one channel the first norm of
+stage1 takes it away again), a stage is three blocks:
 
 x ─ stage1 10×28×28 ───────────────────────────────────────────────────── cat ─ stage6 10×28×28 ─ head ─ + x ─ ε̂
        │ down1                                                              │ up3

@@ -52,7 +52,7 @@ def _logarithmic(axes: Axes, which: str) -> None:
         axis = getattr(axes, f"{letter}axis")
         low, high = axis.get_view_interval()
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)))
-        axis.set_major_formatter("{x:g}")
+        axis.set_major_formatter(lambda x, _: np.format_float_positional(x, precision=9, trim="-"))  # never 5e-05
         axis.set_minor_formatter(NullFormatter())
 
 

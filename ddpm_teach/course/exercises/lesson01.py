@@ -115,7 +115,7 @@ table = Exercise(
     minutes=8,
     task=r"""
     From `betas`, a float64 tensor that holds $\beta_1 \dots \beta_T$ (so `betas[0]` is $\beta_1$), make the table of
-    $\bar\alpha_0 \dots \bar\alpha_T$: a tensor of length $T+1$ in which the index is the time.
+    $\bar\alpha_0 \dots \bar\alpha_T$: a float64 tensor of length $T+1$ in which the index is the time.
     """,
     hints=(
         "`cumprod(0)` of a tensor gives its running products.",

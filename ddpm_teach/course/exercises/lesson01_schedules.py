@@ -35,7 +35,9 @@ def my_betas(T):
     return torch.linspace(1e-4 * 1000 / T, 0.02 * 1000 / T, T, dtype=torch.float64)
 
 
-@rescaled.mistake("your ends are the same for every T, so fewer steps add less noise and x_T is still half a picture")
+@rescaled.mistake(
+    "your ends are the same for every T, so fewer steps have a smaller sum, and more of the picture is left in x_T"
+)
 def _(T):
     return torch.linspace(1e-4, 0.02, T, dtype=torch.float64)
 

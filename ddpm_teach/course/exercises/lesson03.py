@@ -29,7 +29,7 @@ loss = Exercise(
     difficulty=2,
     minutes=10,
     task=r"""
-    Write the loss of one batch, a tensor without axes. `net(x, t)` predicts the noise in `x`; `alpha_bar` is the table of lesson 01,
+    Write the loss of one batch, a tensor without axes. `net(x, t)`, already told its condition, predicts the noise in `x`; `alpha_bar` is the table of lesson 01,
     `x0` clean pictures (b, c, h, w), `t` their times (b,), `eps` noise. `add_noise(Schedule(alpha_bar), x0, t, eps)` makes noisy pictures.
     """,
     hints=(
@@ -84,6 +84,12 @@ def _(net, alpha_bar, x0, t, eps):
     return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).mean().detach()
 
 
+@loss.mistake("the value is right, but its dtype isn't the pictures': the table's float64 has spread to it")
+def _(net, alpha_bar, x0, t, eps):
+    share = alpha_bar[t][:, None, None, None]
+    return ((net(share.sqrt() * x0 + (1 - share).sqrt() * eps, t) - eps) ** 2).mean()
+
+
 @loss.mistake("your loss is a Python number, which can't be differentiated; return the tensor")
 def _(net, alpha_bar, x0, t, eps):
     return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - eps) ** 2).mean().item()
@@ -132,8 +138,8 @@ floor = Exercise(
     task=r"""
     Write the loss of the best *linear* denoiser, a tensor without axes. `variances` (d,) are those of the data along its principal axes, `alpha_bar` (T + 1,)
     is the table of lesson 01, with `alpha_bar[0]` = 1. On each axis $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$ is one number.
-    Find what is left of $\mathbb E[(\varepsilon - a x_t)^2]$ when the factor $a$ is the best one (the text has the rule), and take the mean over
-    the axes and over the times that training draws.
+    Find what is left of $\mathbb E[(\varepsilon - a x_t)^2]$ when the factor $a$ is the best one for this axis and this time (the text has the rule), and
+    take the mean over the axes and over the times that training draws.
     """,
     hints=(
         r"With variance $v$ on an axis: the covariance of $\varepsilon$ and $x_t$ is $\sqrt{1-\bar\alpha_t}$, and the variance of $x_t$ is"
@@ -196,6 +202,20 @@ def _(alpha_bar, variances):
 def _(alpha_bar, variances):
     ab = alpha_bar[1:].mean()
     return _left(ab * variances, 1 - ab).mean()
+
+
+@floor.mistake("your factor is one for all times; each time has its own, and what it leaves")
+def _(alpha_bar, variances):
+    ab = alpha_bar[1:, None]
+    covariance, variance = (1 - ab).sqrt(), ab * variances + 1 - ab
+    a = covariance.mean(0) / variance.mean(0)
+    return (1 - 2 * a * covariance + a**2 * variance).mean()
+
+
+@floor.mistake("that is the mean of the best factors; the task asks what is left when they are used")
+def _(alpha_bar, variances):
+    ab = alpha_bar[1:, None]
+    return ((1 - ab).sqrt() / (ab * variances + 1 - ab)).mean()
 
 
 @floor.mistake("that is what is left of the picture, x_0; the loss here is the error of the noise")

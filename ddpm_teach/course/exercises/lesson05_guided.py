@@ -253,7 +253,9 @@ def _(x0, quantile):
     return x0.clamp(-r, r) / r
 
 
-@threshold.mistake("dim=1 of (b, c, h, w) is the channels, so that each pixel has its own r; flatten each picture first")
+@threshold.mistake(
+    "dim=1 of (b, c, h, w) is the channels, so that each pixel has its own r; flatten each picture first"
+)
 def _(x0, quantile):
     r = x0.abs().quantile(quantile, dim=1, keepdim=True).clamp(min=1)
     return x0.clamp(-r, r) / r
