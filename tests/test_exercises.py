@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from ddpm_teach.course import exercises
+from ddpm_teach.course.exercises import Exercise
 
 progress = importlib.import_module("ddpm_teach.course.exercises.progress")  # a function there has the same name
 ALL = [exercise for group in exercises.declared().values() for exercise in group]
@@ -541,6 +542,14 @@ def test_a_known_mistake_in_other_sizes_is_still_known():
 
     report = exercises.check("05.3", function)
     assert report.status == "mistake" and "doubled alike" in report.text
+
+
+def test_a_tensor_of_another_dtype_is_no_number():
+    exercise = Exercise("0.0", "", 1, 1, "", (), "", lambda rng: [(torch.ones(2),)], lambda x: x.sum())
+    exercise.solution(lambda x: x.sum())
+    exercise.mistake("a number")(lambda x: x.sum().item())
+    assert exercise.examine(lambda x: x.sum().item()).text == "0.0 a number"
+    assert "got float64" in exercise.examine(lambda x: x.double().sum()).text
 
 
 def test_another_error_from_the_same_place_is_another():

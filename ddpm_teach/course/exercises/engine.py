@@ -127,6 +127,12 @@ class Exercise:
         with generators_kept():
             return self._examine(function)
 
+    def _is_made(self, mistake: Mistake, outcome: Outcome, case: tuple, right: Any) -> bool:
+        """Whether a learner's outcome is that of a mistake; where a tensor is right, a number isn't taken for one."""
+        made = outcome_of(mistake.function, case)
+        kinds = {isinstance(value, torch.Tensor) for value in (made.value, outcome.value)}
+        return alike(outcome, made, self.tolerance) and not (isinstance(right, torch.Tensor) and len(kinds) == 2)
+
     def _examine(self, function: Callable) -> Report:
         cases = self.inputs()
         refusal = _refusal(function, cases[0], self.answer)
@@ -150,8 +156,8 @@ class Exercise:
             changed = [self._names()[i] for outcome in outcomes for i in outcome.changed]
             return self._changes(changed[0]) if changed else self._passes(len(cases))
         for mistake in self.mistakes:
-            pairs = zip(outcomes, cases, strict=True)  # the first that differs ends it
-            if all(alike(outcome, outcome_of(mistake.function, case), self.tolerance) for outcome, case in pairs):
+            tried = zip(outcomes, cases, right, strict=True)  # the first that differs ends it
+            if all(self._is_made(mistake, outcome, case, value) for outcome, case, value in tried):
                 return self._report("mistake", mistake.says)
         first = wrong[0]
         if outcomes[first].error is not None:
