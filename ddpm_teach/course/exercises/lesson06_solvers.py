@@ -92,6 +92,23 @@ def _(xt, eps_of, ab_t, ab_s):
     return _along(x, (first + eps_of(x, ab_s)) / 2, ab_t, ab_s)
 
 
+@ahead.mistake("the real move begins at y of the picture that you looked ahead to; it begins again at x_t")
+def _(xt, eps_of, ab_t, ab_s):
+    first = eps_of(xt, ab_t)
+    x = _along(xt, first, ab_t, ab_s)
+    dr = (1 / ab_s - 1) ** 0.5 - (1 / ab_t - 1) ** 0.5
+    return x + ab_s**0.5 * dr * (first + eps_of(x, ab_s)) / 2
+
+
+@ahead.mistake(
+    "the mean of both slopes puts the noise back, but your estimate of the picture is still the first slope's"
+)
+def _(xt, eps_of, ab_t, ab_s):
+    first = eps_of(xt, ab_t)
+    x = _along(xt, first, ab_t, ab_s)
+    return x + (1 - ab_s) ** 0.5 * (eps_of(x, ab_s) - first) / 2
+
+
 @ahead.mistake("only the second slope is used; the mean of both is wanted")
 def _(xt, eps_of, ab_t, ab_s):
     return _along(xt, eps_of(_along(xt, eps_of(xt, ab_t), ab_t, ab_s), ab_s), ab_t, ab_s)
