@@ -117,7 +117,7 @@ weight = Exercise(
     difficulty=3,
     minutes=15,
     task=r"""
-    A move may go from $t$ to any earlier $s$. Its mean, when the picture is known, is $\tilde\mu = \frac{\sqrt{\bar\alpha_s}\,\beta}{1-\bar\alpha_t}\,x_0 + (\dots)\,x_t$ and its
+    A move may go from $t$ to any earlier $s > 0$. Its mean, when the picture is known, is $\tilde\mu = \frac{\sqrt{\bar\alpha_s}\,\beta}{1-\bar\alpha_t}\,x_0 + (\dots)\,x_t$ and its
     variance $\tilde\sigma^2 = \beta\,\frac{1-\bar\alpha_s}{1-\bar\alpha_t}$, with $\beta = 1-\bar\alpha_t/\bar\alpha_s$. The generator takes $\hat x_0$ for $x_0$, and the same variance. Return the factor of $(x_0-\hat x_0)^2$ in
     the KL divergence of this move, from the Python numbers `ab_t` and `ab_s`. On paper, make it as short as it gets: it is half of a difference that you know.
     """,
