@@ -192,7 +192,7 @@ def _(ab_t, ab_s, eta):
 
 @randomness.mistake("the fraction of the two noise variances is upside down: less noise is left at s than at t")
 def _(ab_t, ab_s, eta):
-    return eta * ((1 - ab_t) / (1 - ab_s) * (1 - ab_t / ab_s)) ** 0.5 if ab_s < 1 else math.inf
+    return eta * ((1 - ab_t) / (1 - ab_s) * (1 - ab_t / ab_s)) ** 0.5
 
 
 @randomness.mistake("η goes in as its root; it multiplies the standard deviation itself")

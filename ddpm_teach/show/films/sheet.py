@@ -28,7 +28,7 @@ from ddpm_teach.show.pictures import check_batch, check_ending, tile, to_image, 
 from ddpm_teach.storage import write_bytes
 
 UNRUN = "<p>A still picture: run this cell for the slider.</p>"  # goes with the still, where the script runs
-LIGHT, GREY = (250, 250, 250), (110, 110, 110)
+LIGHT, FAINT, GREY = (250, 250, 250), (200, 200, 200), (110, 110, 110)
 SCRIPT, STYLE = (resources.files(__package__).joinpath(f"scrubber.{kind}").read_text("utf-8") for kind in ("js", "css"))
 
 
@@ -277,9 +277,11 @@ def strip(
         for left, mark, (grid, none) in zip(range(8, strip.width, w + 8), marks, grids, strict=True):
             draw.text((left, 4), mark, INK, ink)
             strip.paste(_rgb(grid, scale), (left, top + 20))
+            # Without a line white grids would run together.
+            draw.rectangle((left - 1, top + 19, left + w, top + 20 + h), outline=FAINT)
             if none:
                 draw.text((left + w / 2, top + 20 + h / 2), "none yet", GREY, ink, "mm")
-    return _png(strip, strip.quantize(64))
+    return _png(strip, strip.quantize(128, kmeans=3))
 
 
 def span(marks: Sequence[str]) -> str:
