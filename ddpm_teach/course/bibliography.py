@@ -41,6 +41,7 @@ https://www.iro.umontreal.ca/~vincentp/Publications/smdae_techreport.pdf
 2018 | group_norm | Wu and He | Group Normalization | 1803.08494
 2018 | film_article | Dumoulin et al. | Feature-wise Transformations | \
 https://distill.pub/2018/feature-wise-transformations/
+2019 | ncsn | Song and Ermon | Generative Modeling by Estimating Gradients of the Data Distribution | 1907.05600
 2019 | precision_recall | Kynkäänniemi et al. | Improved Precision and Recall Metric for Assessing Generative Models | \
 1904.06991
 2020 | ddpm | Ho et al. | Denoising Diffusion Probabilistic Models | 2006.11239
