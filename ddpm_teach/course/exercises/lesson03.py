@@ -130,6 +130,11 @@ def _(net, alpha_bar, x0, t, eps):
     return ((net(xt, t) - eps) ** 2).mean()
 
 
+@loss.mistake("the network's prediction is compared with new noise; compare it with the noise that was mixed in")
+def _(net, alpha_bar, x0, t, eps):
+    return ((net(add_noise(Schedule(alpha_bar), x0, t, eps), t) - torch.randn_like(x0)) ** 2).mean()
+
+
 floor = Exercise(
     "03.2",
     "The floor",

@@ -184,6 +184,12 @@ def _(a, b, share):
     return line / line.norm() * a.norm()
 
 
+@sphere.mistake("that is the straight line, scaled to length 1; noise of so many numbers is much longer")
+def _(a, b, share):
+    line = (1 - share) * a + share * b
+    return line / line.norm()
+
+
 @sphere.mistake("the two ends are exchanged: at share 0 it has to be a")
 def _(a, b, share):
     return _slerp(b, a, share)
