@@ -15,7 +15,7 @@ from PIL import Image
 import ddpm_teach.show
 from ddpm_teach import Frame, linear
 from ddpm_teach.show import browse, compare, forward, scrub
-from ddpm_teach.show.films.sheet import evenly
+from ddpm_teach.show.films.still import evenly
 
 
 def walk(n=51, shape=(8, 3, 16, 16), seed=0):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -19,16 +18,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from ddpm_teach.checks import check_int, check_number
-from ddpm_teach.show.labels import INK, check_names, font
+from ddpm_teach.show.films.still import evenly, png, rgb, strip
+from ddpm_teach.show.labels import check_names
 from ddpm_teach.show.pictures import check_batch, check_ending, tile, to_image, to_png
 from ddpm_teach.storage import write_bytes
 
 UNRUN = "<p>A still picture: run this cell for the slider.</p>"  # goes with the still, where the script runs
-LIGHT, FAINT, GREY = (250, 250, 250), (200, 200, 200), (110, 110, 110)
 SCRIPT, STYLE = (resources.files(__package__).joinpath(f"scrubber.{kind}").read_text("utf-8") for kind in ("js", "css"))
 
 
@@ -179,7 +178,7 @@ def make(
         "panels": [
             {
                 "title": panel.title,
-                "src": data_url(_png(_rgb(sheet), palette)),
+                "src": data_url(png(rgb(sheet), palette)),
                 "across": sheet.shape[1] // (columns * width),
                 "empty": [i for i, k in enumerate(panel.at) if panel.film[k] is None],
             }
@@ -227,61 +226,12 @@ def _palette(grids: Iterable[np.ndarray]) -> Image.Image:
     ends = np.concatenate([grid[-1].reshape(-1, grid.shape[-1]) for grid in grids])
     few = films[:: math.ceil(len(films) / 8000)]  # a choice from all pixels would take half a second
     sample = np.concatenate([few, np.resize(ends, (16000, ends.shape[-1]))])
-    return _rgb(sample[None]).quantize(128, kmeans=3)
-
-
-def _png(image: Image.Image, palette: Image.Image) -> bytes:
-    """In few colours: nothing else makes noise smaller."""
-    data = io.BytesIO()
-    image.quantize(palette=palette, dither=Image.Dither.NONE).save(data, "PNG", compress_level=9)
-    return data.getvalue()
-
-
-def _rgb(pixels: np.ndarray, scale: int = 1) -> Image.Image:
-    return to_image(pixels, scale).convert("RGB")
+    return rgb(sample[None]).quantize(128, kmeans=3)
 
 
 def column(x: Tensor) -> str:
     """A batch in [-1, 1] as the URL of a PNG, one picture under the other, every level kept."""
     return data_url(to_png(to_image(tile(x, columns=1, gap=0), scale=1)))
-
-
-def _still_scale(width: int) -> int:
-    """A still's pictures are large enough to be recognised: a sprite has 32 pixels, a single one 112."""
-    return max(1, round(112 / width), math.ceil(160 / width) if width < 320 else 1)
-
-
-def evenly(n: int, width: int) -> list[int]:
-    """As many of n positions as a still of pictures this wide has room for, the first and the last among them."""
-    scale = _still_scale(width)
-    return np.linspace(0, n - 1, min(n, max(2, 780 // (width * scale + 8)))).round().astype(int).tolist()
-
-
-def strip(
-    marks: Sequence[str], rows: list[tuple[str, list[tuple[np.ndarray, bool]]]], words: Sequence[str] = ()
-) -> bytes:
-    """A row for each title: grids (h, w, c), and whether there was nothing to show, with a mark over each column.
-
-    On its own light ground, so that its words are readable on a dark page too; `words` are lines below.
-    """
-    h, w = rows[0][1][0][0].shape[:2]
-    scale = max(_still_scale(w), (780 // len(marks) - 8) // w)  # few positions leave room for larger pictures
-    h, w = h * scale, w * scale
-    size, ink = (8 + len(marks) * (w + 8), 24 + len(rows) * (h + 24) + 20 * len(words)), font(13)
-    strip = Image.new("RGB", size, LIGHT)
-    draw = ImageDraw.Draw(strip)
-    for i, line in enumerate(words, 1):
-        draw.text((8, strip.height - 20 * i), line, GREY, ink)
-    for top, (title, grids) in zip(range(24, 24 + len(rows) * (h + 24), h + 24), rows, strict=True):
-        draw.text((8, top + 1), title, GREY, ink)
-        for left, mark, (grid, none) in zip(range(8, strip.width, w + 8), marks, grids, strict=True):
-            draw.text((left, 4), mark, INK, ink)
-            strip.paste(_rgb(grid, scale), (left, top + 20))
-            # Without a line white grids would run together.
-            draw.rectangle((left - 1, top + 19, left + w, top + 20 + h), outline=FAINT)
-            if none:
-                draw.text((left + w / 2, top + 20 + h / 2), "none yet", GREY, ink, "mm")
-    return _png(strip, strip.quantize(128, kmeans=3))
 
 
 def span(marks: Sequence[str]) -> str:
