@@ -143,7 +143,7 @@ def schedule_curves(schedules: Schedule | Mapping[str, Schedule]) -> Figure:
         times = torch.arange(1, schedule.T + 1, device="cpu")
         axes[0, 0].plot(times, schedule.alpha_bar[1:], label=name)
         axes[0, 1].plot(times, 10 / math.log(10) * schedule.log_snr[1:], label=name)
-    axes[0, 0].set(xlabel="t", ylabel="ᾱ", title="share of the signal's variance")
+    axes[0, 0].set(xlabel="t", ylabel="ᾱ", title="share of the signal's variance left")
     axes[0, 1].set(xlabel="t", ylabel="SNR in dB", title="signal to noise")
     axes[0, 1].set_ylim(bottom=max(-60, axes[0, 1].get_ylim()[0]))
     axes[0, 0].legend()
