@@ -49,17 +49,17 @@ def strip(
     scale = max(_still_scale(w), (780 // len(marks) - 8) // w)  # few positions leave room for larger pictures
     h, w = h * scale, w * scale
     size, ink = (8 + len(marks) * (w + 8), 24 + len(rows) * (h + 24) + 20 * len(words)), font(13)
-    strip = Image.new("RGB", size, LIGHT)
-    draw = ImageDraw.Draw(strip)
+    page = Image.new("RGB", size, LIGHT)
+    draw = ImageDraw.Draw(page)
     for i, line in enumerate(words, 1):
-        draw.text((8, strip.height - 20 * i), line, GREY, ink)
+        draw.text((8, page.height - 20 * i), line, GREY, ink)
     for top, (title, grids) in zip(range(24, 24 + len(rows) * (h + 24), h + 24), rows, strict=True):
         draw.text((8, top + 1), title, GREY, ink)
-        for left, mark, (grid, none) in zip(range(8, strip.width, w + 8), marks, grids, strict=True):
+        for left, mark, (grid, none) in zip(range(8, page.width, w + 8), marks, grids, strict=True):
             draw.text((left, 4), mark, INK, ink)
-            strip.paste(rgb(grid, scale), (left, top + 20))
+            page.paste(rgb(grid, scale), (left, top + 20))
             # Without a line white grids would run together.
             draw.rectangle((left - 1, top + 19, left + w, top + 20 + h), outline=FAINT)
             if none:
                 draw.text((left + w / 2, top + 20 + h / 2), "none yet", GREY, ink, "mm")
-    return png(strip, strip.quantize(128, kmeans=3))
+    return png(page, page.quantize(128, kmeans=3))
