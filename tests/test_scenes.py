@@ -72,6 +72,26 @@ def test_sprites_lie_apart_as_the_relation_says(monkeypatch):
     assert len(seen) > 50 and set(seen) == set(scenes.RELATIONS)
 
 
+def test_sprites_stand_on_the_grid(monkeypatch):
+    """Of a sprite alone on a plain ground: where it is drawn, less where it is drawn on its canvas."""
+    monkeypatch.setattr(scenes, "draw", lambda name, rng: np.tile(np.array([1, 2, 3], np.uint8), (32, 32, 1)))
+    images, table = load_scenes("train", 200), sprites("train").attributes
+    tried = set()
+    for i in range(200):
+        shown = records(images.attributes, i)
+        same = np.flatnonzero(np.logical_and.reduce([table[name] == word for name, word in shown[0].items()]))
+        if len(shown) == 1 and len(same) == 1:
+            drawn = (images.images[i].permute(1, 2, 0) != torch.tensor([1, 2, 3])).any(2).numpy()
+            moved = np.subtract(_begin(drawn), _begin(sprites("train").pixels[same[0]] > 0))
+            assert not (moved % scenes.GRID).any()
+            tried |= {*moved.tolist()}
+    assert {0, 4, 8, 12} <= tried
+
+
+def _begin(drawn: np.ndarray) -> list[int]:
+    return [int(drawn.any(axis).argmax()) for axis in (1, 0)]
+
+
 def _size(record: dict[str, str]) -> int | None:
     """The drawn pixels of the sprite with this record; None where two share it and differ in size."""
     table = sprites("train").attributes

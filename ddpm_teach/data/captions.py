@@ -32,22 +32,25 @@ def caption(
         return f"{pick(SPOKEN.get(told[column], (told[column],)))} " if column in told else ""
 
     parts: list[str] = []
+    adjective = ""
     if told.get("outfit") == "bare chest":
         parts += ["with a bare chest", *([f"in {color('color').strip()}"] if "color" in told else [])]
     elif hero and "outfit" in told:
         parts.append(f"in {_with_article(color('color') + told['outfit'])}")
-    elif hero and "color" in told:
-        parts.append(f"in {color('color').strip()}")
+    elif hero and "color" in told:  # "a knight in red", and as often "a red knight"
+        if rng and "kind" in told and rng.random() < 0.5:
+            adjective = color("color")
+        else:
+            parts.append(f"in {color('color').strip()}")
     if hero and "second_color" in told:
         parts.append(f"with {color('second_color')}trim")
     if "skin" in told:
         parts.append(f"with {color('skin')}skin")
-    adjective = ""
     if "hair" in told:
         named = told["hair"] in ("bob", "ponytail", "buns", "fringe")
         hair = f"{color('hair_color')}{told['hair']}" if named else f"{told['hair']} {color('hair_color')}hair"
         parts.append(f"with {_with_article(hair)}")
-    elif "hair_color" in told and record["hair"] != NONE:
+    elif "hair_color" in told and record["hair"] != NONE and not adjective:
         adjective = f"{color('hair_color').strip().replace(' ', '-')}-haired "
     if "beard" in told:
         shown = color("hair_color") if record["hair"] == NONE else ""
@@ -85,7 +88,7 @@ def caption(
 
 def some_columns(record: Record, rng: Random, most: int) -> set[str]:
     """Columns to tell of in a short caption: the kind mostly, the colour often, and up to so many parts."""
-    told = ({"kind"} if rng.random() < 0.9 else set()) | ({"color"} if rng.random() < 0.6 else set())
+    told = ({"kind"} if rng.random() < 0.95 else set()) | ({"color"} if rng.random() < 0.75 else set())
     parts = [name for name in ("hair", "beard", "hat", "cape", "item", "shield", "pattern") if record[name] != NONE]
     parts += ["facing"] if record["facing"] in ("left", "right") else []
     for part in rng.sample(parts, rng.randint(0, min(most, len(parts)))):

@@ -1,7 +1,9 @@
 """Scenes: one or two sprites in a place, 32×32, made as they are asked for; there is no file. Lessons 12 and 13.
 
 Scene i of a split follows from (seed, split, i) alone. Of two sprites neither covers the other, and how they stand to
-each other is never in doubt: "left of" means apart from side to side, and further so than up or down.
+each other is never in doubt: "left of" means apart from side to side, and further so than up or down. Sprites' canvases
+stand on a grid of GRID pixels, the width of a place of the autoencoder's latents: so a sprite has the same latent
+wherever it stands, but for the ground around it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from ddpm_teach.data.prompts import Record
 from ddpm_teach.data.sprites import SPLITS, sprites
 
 ALONE = 0.25  # share of the scenes with one sprite
+GRID = 4  # pixels
+TRIES = 32  # places for two sprites that are drawn at once; about one in ten is as the relation wants it
 
 # Kinds that are never in these places in train and test. A held-out scene shows one of these, or a sprite with a
 # held-out combination of attributes.
@@ -62,7 +66,7 @@ def load_scenes(split: str, n: int, seed: int = 0) -> ImageSet:
         pixels[i] = draw(place, rng)
         for k, (y, x) in zip(which, corners, strict=True):
             top, left, bottom, right = pool.boxes[k]
-            under = pixels[i, y : y + bottom - top, x : x + right - left]
+            under = pixels[i, y + top : y + bottom, x + left : x + right]
             inside = np.s_[k, top:bottom, left:right]
             np.copyto(under, pool.colors[inside], where=pool.drawn[inside][..., None])
         places.append(place)
@@ -85,7 +89,7 @@ def records(attributes: dict[str, np.ndarray], i: int) -> list[Record]:
     return [record for record in both if record["kind"] != NONE]
 
 
-def scene_caption(attributes: dict[str, np.ndarray], i: int, rng: Random | None = None, parts: int = 2) -> str:
+def scene_caption(attributes: dict[str, np.ndarray], i: int, rng: Random | None = None, parts: int = 3) -> str:
     """A caption of scene i.
 
     Args:
@@ -129,19 +133,20 @@ def _cast(split: str, pool: Pool, rng: np.random.Generator) -> tuple[list[int], 
     return which, place
 
 
-def _arranged(boxes: list[tuple[int, int, int, int]], rng: np.random.Generator) -> tuple[str, list[tuple[int, int]]]:
-    """How the first stands to the second, and the corners (y, x) where they are put."""
-    sizes = [(bottom - top, right - left) for top, left, bottom, right in boxes]
+def _arranged(boxes: list[tuple[int, int, int, int]], rng: np.random.Generator) -> tuple[str, np.ndarray]:
+    """How the first stands to the second, and the corners (y, x) of their canvases: multiples of GRID, and so that what
+    is drawn on them, their boxes, is inside of the scene."""
+    box = np.array(boxes).reshape(-1, 2, 2)  # (sprite, begin and end, down and across)
+    low, high = -(box[:, 0] // GRID), (SIZE - box[:, 1]) // GRID  # of corners, in GRIDs
     if len(boxes) == 1:
-        return NONE, [tuple(int(rng.integers(0, SIZE - side + 1)) for side in sizes[0])]
+        return NONE, GRID * rng.integers(low, high + 1)
     relation = list(RELATIONS)[rng.integers(len(RELATIONS))]
     along = 1 if relation in ("left of", "right of") else 0
-    order = (0, 1) if relation in ("left of", "above") else (1, 0)
-    near, far = (sizes[k] for k in order)
+    near, far = (0, 1) if relation in ("left of", "above") else (1, 0)
     while True:
-        corners = [[int(rng.integers(0, SIZE - side + 1)) for side in size] for size in (near, far)]
-        corners[0][along] = int(rng.integers(0, SIZE - near[along] - far[along] + 1))
-        corners[1][along] = int(rng.integers(corners[0][along] + near[along], SIZE - far[along] + 1))
-        apart = [2 * (corners[1][k] - corners[0][k]) + far[k] - near[k] for k in (0, 1)]
-        if apart[along] > abs(apart[1 - along]):
-            return relation, [tuple(corners[k]) for k in order]
+        corners = GRID * rng.integers(low, high + 1, (TRIES, *low.shape))
+        begin, end = corners + box[:, 0], corners + box[:, 1]
+        apart = (begin + end)[:, far] - (begin + end)[:, near]  # of the middles, times 2
+        good = (begin[:, far] >= end[:, near])[:, along] & (apart[:, along] > abs(apart[:, 1 - along]))
+        if good.any():
+            return relation, corners[good.argmax()]
