@@ -142,7 +142,8 @@ class InPrecision(nn.Module):
         mixed = self.dtype != torch.float32
         # CUDA graphs can't have autocast's cache; the course's networks use no weight twice, so nothing is lost.
         with torch.autocast(self.device_type, self.dtype, enabled=mixed, cache_enabled=False):
-            return self.net(x, *args).to(x.dtype)
+            y = self.net(x, *args)
+        return tuple(part.to(x.dtype) for part in y) if isinstance(y, tuple) else y.to(x.dtype)
 
 
 class Tuned:

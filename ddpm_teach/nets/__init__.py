@@ -12,12 +12,13 @@ from torch import nn
 
 from ddpm_teach.checks import check_net, shown
 from ddpm_teach.nets.attention_unet import AttentionUNet
+from ddpm_teach.nets.autoencoder import Autoencoder
 from ddpm_teach.nets.classifier import Classifier
 from ddpm_teach.nets.context_unet import ContextUNet
 from ddpm_teach.nets.layernorm_unet import LayerNormUNet
 from ddpm_teach.nets.summary import summary
 
-NETS = {net.__name__: net for net in (AttentionUNet, Classifier, ContextUNet, LayerNormUNet)}
+NETS = {net.__name__: net for net in (AttentionUNet, Autoencoder, Classifier, ContextUNet, LayerNormUNet)}
 
 
 def unwrapped(net: Any) -> Any:
@@ -101,6 +102,7 @@ def checked(description: dict) -> dict:
 __all__ = [
     "NETS",
     "AttentionUNet",
+    "Autoencoder",
     "Classifier",
     "ContextUNet",
     "LayerNormUNet",

@@ -48,12 +48,12 @@ class LastConv2d(nn.Conv2d):
 
 
 @contextlib.contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Eval mode inside the block; every module's own mode is put back after it, also after an error."""
+def evaluating(net: nn.Module) -> Iterator[nn.Module]:
+    """The network, in eval mode inside the block; every module's own mode is put back after it, also after an error."""
     modes = {module: module.training for module in net.modules()}
     net.eval()
     try:
-        yield
+        yield net
     finally:
         for module, mode in modes.items():
             module.training = mode

@@ -40,6 +40,7 @@ TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
     "stratified": stratified_times,
 }
 
+DENOISERS = ("schedule", "target", "times", "min_snr", "condition", "context_dropout")  # of no use to an autoencoder
 CONDITIONS = ("class", "attributes")
 OWN = "own"  # what a record calls a schedule that has no name in SCHEDULES
 
@@ -91,6 +92,7 @@ class RunOptions:
     condition: str = _option("class", "what the network is told of each picture: class, or attributes (sprites)")
     warmup: int = _option(0, "steps over which the learning rate rises from 0")
     context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")
+    kl_weight: float = _option(0.02, "of an autoencoder: weight of the latents' KL term, a mean in nats")
 
     def __post_init__(self) -> None:
         if isinstance(self.target, Target):
@@ -107,9 +109,10 @@ class RunOptions:
         self._check_names()
         if self.net is not None:
             object.__setattr__(self, "net", nets.checked(self.net))
+            self._check_effects(autoencoder=self.net["name"] == "Autoencoder")
 
     def _check_numbers(self) -> None:
-        for name, high in (("ema_decay", 1), ("min_snr", math.inf), ("context_dropout", 1)):
+        for name, high in (("ema_decay", 1), ("min_snr", math.inf), ("context_dropout", 1), ("kl_weight", math.inf)):
             check_number(name, getattr(self, name), 0, high)
         if self.minutes is not None:
             check_positive("minutes", self.minutes)
@@ -118,6 +121,14 @@ class RunOptions:
             raise ValueError(
                 "ema_decay: expected less than 1, got 1; the average would keep the first weights for ever"
             )
+
+    def _check_effects(self, autoencoder: bool) -> None:
+        """Refuses an option that this kind of network has no use for."""
+        for option in fields(self):
+            useless = option.name in DENOISERS if autoencoder else option.name == "kl_weight"
+            if useless and getattr(self, option.name) != option.default:
+                whose = "a denoiser's, and this run trains an autoencoder" if autoencoder else "an autoencoder's"
+                raise ValueError(f"{option.name}: is {whose}; leave it out")
 
     def _check_names(self) -> None:
         words = {"schedule": (*SCHEDULES, OWN), "precision": PRECISIONS, "target": TARGETS, "times": TIMES}

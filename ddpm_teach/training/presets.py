@@ -63,6 +63,11 @@ _fashion = replace(_mnist, data="fashion_mnist")
 _mnist32 = RunOptions("mnist", 32, _SMALL_ATTENTION, steps=8_000, lr=2e-3, warmup=200, target="v", times="stratified")
 _cifar10 = RunOptions("cifar10", net=_context_unet(3, 64, 10, 32), steps=5_000)
 
+# Of batches of 32 it learns as much in a step as of 64, which cost twice as much.
+_autoencoder = RunOptions(
+    "scenes", net={"name": "Autoencoder", "config": {}}, steps=12_000, batch_size=32, lr=1.5e-3, warmup=200
+)
+
 FOLDER = RunOptions(size=32, steps=12_000)  # on your own pictures
 
 # None of the shipped weights comes from the budget "gpu". An H100 makes 346 steps of `sprites` in a second.
@@ -99,6 +104,11 @@ PRESETS: dict[str, dict[str, RunOptions]] = {
         "cpu-minutes": replace(_mnist32, steps=500),
         "cpu-hour": _mnist32,
         "gpu": replace(_mnist32, net=_FULL_ATTENTION, steps=50_000, batch_size=128, lr=2e-4),
+    },
+    "autoencoder": {
+        "cpu-minutes": replace(_autoencoder, steps=1_000),
+        "cpu-hour": _autoencoder,
+        "gpu": replace(_autoencoder, steps=30_000, batch_size=128),
     },
     "cifar10": {
         "cpu-minutes": replace(_cifar10, steps=500),

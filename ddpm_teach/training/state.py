@@ -18,6 +18,7 @@ from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import TARGETS, Target
 from ddpm_teach.hardware.precision import check_device
 from ddpm_teach.model import Model
+from ddpm_teach.training.autoencoding import is_autoencoder
 from ddpm_teach.training.options import RunOptions, schedule_name
 
 
@@ -128,7 +129,15 @@ class TrainState:
 
     @property
     def model(self) -> Model:
-        """The averaged network as a Model: what draws. It changes as training goes on."""
+        """The averaged network as a Model: what draws. It changes as training goes on.
+
+        Raises:
+            ValueError: for the run of an autoencoder, which draws nothing.
+        """
+        if is_autoencoder(self.net):
+            raise ValueError(
+                "state: is the run of an autoencoder, which draws nothing; its averages are state.ema.module"
+            )
         return Model(self.ema.module, self.schedule, self.target, self.classes, "", self.told, self.options.data)
 
     def update(self) -> float:
