@@ -27,6 +27,7 @@ FLOORS = [
     {"hardware"},
     {"data"},
     {"model"},
+    {"weights"},
     {"training"},
     {"interop", "evaluation"},
     {"show"},
@@ -35,7 +36,7 @@ FLOORS = [
     {"__main__"},
 ]
 UP = {  # imports inside of a function that point the other way, and why; no others
-    ("model.py", "training"),  # load_model opens checkpoints as well
+    ("weights.py", "training"),  # load_model opens checkpoints as well
     ("training/runs.py", "show"),  # a run saves pages of samples
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

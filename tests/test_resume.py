@@ -44,14 +44,14 @@ def half(tmp_path_factory):
     """A run of TINY that was interrupted after step 4."""
     folder = tmp_path_factory.mktemp("half") / "run"
 
-    def stop(model, png, **options):
+    def stop(state, png, **options):
         if "000004" in png.name:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(runs, "LOG_EVERY", 2)
         patch.setattr(runs, "load_data", lambda options, **how: some_sprites())
-        patch.setattr(runs, "page_of_samples", stop)
+        patch.setattr(runs, "page_of", stop)
         go(folder)
     return folder
 
@@ -104,11 +104,11 @@ def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tmp_path, monkeypatch
     chosen = {name: OTHER[name] for name in OTHER if name not in ("data", "size", "net", "minutes", "steps", "budget")}
     whole = go(tmp_path / "whole", **chosen)
 
-    def stop(model, png, **options):
+    def stop(state, png, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(runs, "page_of_samples", stop)
+        patch.setattr(runs, "page_of", stop)
         go(tmp_path / "cut", **chosen)
     assert_same(snapshot(go(tmp_path / "cut", resume=True)), snapshot(whole))
 

@@ -34,8 +34,8 @@ from ddpm_teach import (
 )
 from ddpm_teach.data.sprites import sprites
 from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
-from ddpm_teach.model import save_net
 from ddpm_teach.show import save_png
+from ddpm_teach.weights import save_net
 
 HERE = Path(__file__).parent
 

@@ -22,8 +22,8 @@ from ddpm_teach.data.sets import load
 from ddpm_teach.evaluation.evaluate import PARTS, evaluate, judge_of
 from ddpm_teach.evaluation.metrics import CLASSIFIERS
 from ddpm_teach.hardware.precision import describe
-from ddpm_teach.model import NAMES, load_model
 from ddpm_teach.storage import write_bytes
+from ddpm_teach.weights import NAMES, load_model
 
 MOST = 1_000_000  # samples: more say nothing new, and take days
 EPILOG = """examples:

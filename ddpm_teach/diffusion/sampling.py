@@ -69,7 +69,7 @@ def every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to [-1, 1].
+    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to [-1, 1], but for latents.
 
     Attributes:
         kind: "ddim", "ddpm" or "heun".
@@ -96,15 +96,19 @@ class Sampler:
         if self.eta and self.kind != "ddim":
             raise ValueError(f"eta: {self.kind} has no η, got {self.eta}; leave it out, or use ddim")
 
-    def frames(self, model: Model, n: int, contexts: Tensor | None = None, seed: int | None = 0) -> Iterator[Frame]:
+    def frames(
+        self, model: Model, n: int, contexts: Tensor | None = None, seed: int | None = 0, negative: Tensor | None = None
+    ) -> Iterator[Frame]:
         """The walk to n pictures, on the model's device, computed as it is read; the network's mode is left as it is.
 
         Args:
             model: what `load_model` gives, or a Model of your own network.
             contexts: (n, …) or (1, …), what to draw; None draws freely.
             seed: same seed, same pictures, on every device up to rounding; None takes a new one.
+            negative: (n, …) or (1, …), what guidance pushes away from instead of from no context.
 
-        A FloatingPointError with the last frame, if the network made numbers that aren't finite.
+        Frames of latents are latents: `model.decoded` makes pictures of them. A FloatingPointError with the last frame,
+        if the network made numbers that aren't finite.
         """
         check_model(model)
         schedule = model.schedule
@@ -112,15 +116,18 @@ class Sampler:
         times = SPACINGS[self.spacing](schedule.T, self.steps)
         if contexts is None and self.guidance_scale != 1:
             raise ValueError(f"guidance_scale: {self.guidance_scale} needs contexts to guide towards; pass contexts=…")
-        if contexts is not None:
-            model.check_contexts(contexts, n)
+        if negative is not None and self.guidance_scale == 1:
+            raise ValueError("negative: acts through guidance alone; pass contexts=… and a guidance_scale above 1")
+        for given in [c for c in (contexts, negative) if c is not None]:
+            model.check_contexts(given, n)
         sums: list[tuple[Tensor, str]] = []
         untrained = "model: the network makes numbers that aren't finite; was its training stable?"
         net = _summed(model.tuned(self.precision).net, sums, untrained)
         if contexts is not None:
             strong = f"guidance_scale: {self.guidance_scale} makes numbers that aren't finite; use one nearer to 1"
-            net = _summed(guided(net, contexts.to(x.device), self.guidance_scale), sums, strong)
-        denoise = clipped(model.read(net), schedule)
+            wanted, unwanted = contexts.to(x.device), negative if negative is None else negative.to(x.device)
+            net = _summed(guided(net, wanted, self.guidance_scale, unwanted), sums, strong)
+        denoise = model.read(net) if model.autoencoder else clipped(model.read(net), schedule)
         return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times), sums)
 
 
@@ -152,7 +159,7 @@ def generator(seed: int | None) -> torch.Generator:
 def sample(
     model: Model, n: int, contexts: Tensor | None = None, *, seed: int | None = None, progress: bool = False, **options
 ) -> Tensor:
-    """n pictures (n, c, h, w) in [-1, 1], on the model's device: the last frame of a `Sampler`. Lesson 00.
+    """n pictures (n, c, h, w) in [-1, 1], on the model's device: the last frame of a `Sampler`, decoded. Lesson 00.
 
     `options` are the Sampler's, the others as for its `frames`; `progress` shows a bar.
     """
@@ -163,4 +170,4 @@ def sample(
     sampler = Sampler(**options)
     frames = sampler.frames(model, n, contexts, seed)
     frames = tqdm(frames, total=sampler.steps + 1, desc="sampling", leave=False, disable=not progress)
-    return collections.deque(frames, maxlen=1).pop().x
+    return model.decoded(collections.deque(frames, maxlen=1).pop().x)

@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddpm_teach.checks import check_finite, check_int, check_pictures, shown
-from ddpm_teach.model import load_net
 from ddpm_teach.nets import Classifier
 from ddpm_teach.storage import course_path
+from ddpm_teach.weights import load_net
 
 CLASSIFIERS = ("sprites", "mnist")
 

@@ -40,8 +40,16 @@ TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
     "stratified": stratified_times,
 }
 
-DENOISERS = ("schedule", "target", "times", "min_snr", "condition", "context_dropout")  # of no use to an autoencoder
-CONDITIONS = ("class", "attributes")
+DENOISERS = (
+    "schedule",
+    "target",
+    "times",
+    "min_snr",
+    "condition",
+    "context_dropout",
+    "autoencoder",
+)  # of no use to an autoencoder
+CONDITIONS = ("class", "attributes", "caption")
 OWN = "own"  # what a record calls a schedule that has no name in SCHEDULES
 
 BUDGETS = {  # what a run costs, for --help
@@ -64,6 +72,7 @@ class RunOptions:
         data: a name for `data.load`, or a folder of pictures.
         size: height and width to which named pictures are padded, and those of a folder scaled.
         net: name and configuration of the network, as `nets.from_config` takes them; None for one of your own.
+        autoencoder: the name of weights, or a path, of the one that encodes the pictures; "" for pictures themselves.
         budget: which of a preset's plans this is: "cpu-minutes", "cpu-hour" or "gpu".
         minutes: end after about so many minutes, whatever the step.
         schedule: the name of a noise schedule; of a run by another one "own", which its checkpoints hold.
@@ -76,6 +85,7 @@ class RunOptions:
     data: str = ""
     size: int | None = None
     net: dict | None = field(default=None, repr=False)
+    autoencoder: str = ""
     budget: str | None = None
     minutes: float | None = None
     schedule: str = "linear"
@@ -89,7 +99,9 @@ class RunOptions:
     target: str | Target = _option("eps", "what the network predicts: eps, x0, v or flow")  # noqa: RUF009
     times: str = _option("uniform", "uniform, or stratified: from 1…T cut into as many parts as pictures")
     min_snr: float = _option(0.0, "weigh the loss by min-SNR with this γ, usually 5; 0: no weights")
-    condition: str = _option("class", "what the network is told of each picture: class, or attributes (sprites)")
+    condition: str = _option(
+        "class", "what the network is told of each picture: class, attributes (sprites) or caption (scenes)"
+    )
     warmup: int = _option(0, "steps over which the learning rate rises from 0")
     context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")
     kl_weight: float = _option(0.02, "of an autoencoder: weight of the latents' KL term, a mean in nats")
@@ -99,6 +111,8 @@ class RunOptions:
             object.__setattr__(self, "target", self.target.name)
         if not isinstance(self.data, str):
             raise TypeError(f"data: expected a name such as 'mnist', or the path of a folder, got {self.data!r}")
+        if not isinstance(self.autoencoder, str):
+            raise TypeError(f"autoencoder: expected a name or a path, or '', got {self.autoencoder!r}")
         for name in ("steps", "batch_size", "save_every"):
             check_int(name, getattr(self, name), 1)
         check_int("seed", self.seed, 0, 2**63 - 1)
@@ -180,7 +194,17 @@ def schedule_name(schedule: Schedule) -> str:
 
 
 CHOSEN = tuple(option.name for option in fields(RunOptions) if "help" in option.metadata)
-FIXED = ("data", "size", "net", "budget", "schedule", "seed", "target", "condition")  # what resuming can't change
+FIXED = (
+    "data",
+    "size",
+    "net",
+    "autoencoder",
+    "budget",
+    "schedule",
+    "seed",
+    "target",
+    "condition",
+)  # what resuming can't change
 
 
 def option_name(name: str) -> str:

@@ -51,9 +51,20 @@ def page_of_samples(model: Model, png: Path, n: int = 8, seed: int = 0) -> str:
     Raises:
         FloatingPointError: if the network makes numbers that aren't finite.
     """
+    if model.tokenizer is not None:
+        return _page_of_scenes(model, png, n, seed)
     contexts = model.all_contexts(n, torch.Generator("cpu").manual_seed(seed))
     count, scale = (n * n, 1.0) if contexts is None else (len(contexts), 2.0)
     steps = min(20, model.schedule.T)
     save_png(sample(model, count, contexts, seed=seed, steps=steps, guidance_scale=scale), png, columns=n)
     rows = f"{n} rows of {n}" if contexts is None else f"a row of {n} for each of {', '.join(model.classes)}"
     return f"{png}: {rows}"
+
+
+def _page_of_scenes(model: Model, png: Path, n: int, seed: int) -> str:
+    """Rows of 2n held-out scenes, each above a row of what the model draws to their captions."""
+    scenes = load(model.data, "test", n=n * n)
+    drawn = model.draw(scenes.attributes["caption"].tolist(), seed=seed).cpu()
+    rows = zip(scenes.pictures(slice(None)).split(2 * n), drawn.split(2 * n), strict=True)
+    save_png(torch.cat([row for pair in rows for row in pair]), png, columns=2 * n)
+    return f"{png}: rows of held-out scenes, and below each what was drawn to its caption"

@@ -12,8 +12,11 @@ from torch import nn
 from ddpm_teach import nets
 from ddpm_teach.data.folder import folder_classes, from_folder
 from ddpm_teach.data.images import ImageSet
+from ddpm_teach.data.latents import encoded
 from ddpm_teach.data.sets import load
+from ddpm_teach.data.tokens import caption_tokenizer
 from ddpm_teach.training.options import BUDGETS, RunOptions, is_folder
+from ddpm_teach.weights import load_autoencoder
 
 
 def _context_unet(channels: int, features: int, classes: int, size: int) -> dict:
@@ -170,6 +173,11 @@ def load_data(options: RunOptions, tell: Callable[[str], None] | None = print) -
         if options.condition == "attributes":
             train = train.conditioned()
             held_out = held_out.conditioned(train.told)
+        elif options.condition == "caption":
+            train, held_out = (part.captioned(caption_tokenizer()) for part in (train, held_out))
+        if options.autoencoder:
+            net = load_autoencoder(options.autoencoder)
+            train, held_out = (encoded(part, net) for part in (train, held_out))
         return train, held_out
     images = from_folder(options.data, options.size, tell)
     rng = torch.Generator("cpu").manual_seed(0)
