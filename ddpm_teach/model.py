@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -20,7 +20,7 @@ from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.diffusion.sampling import Sampler
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, Target, target_named
-from ddpm_teach.diffusion.types import Denoiser, Net
+from ddpm_teach.diffusion.types import Denoiser, Frame, Net
 from ddpm_teach.hardware.precision import check_device, tuned
 from ddpm_teach.nets.autoencoder import Autoencoder
 
@@ -84,6 +84,12 @@ class Model:
     def decoded(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
         """The pictures, in [-1, 1], of latents; what isn't latent stays as it is. Lesson 12."""
         return x if self.autoencoder is None else self.autoencoder.decode(x).clamp(-1, 1)
+
+    def decoded_frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames of a walk through latents as pictures, each decoded when it is read. Lesson 12."""
+        for frame in frames:
+            x0 = None if frame.x0 is None else self.decoded(frame.x0)
+            yield frame if self.autoencoder is None else Frame(frame.t, self.decoded(frame.x), x0)
 
     @torch.no_grad()
     def encoded(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:

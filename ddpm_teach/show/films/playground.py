@@ -62,8 +62,8 @@ class Playground:
     Attributes:
         model: computes as the device is fastest, converted or recorded once for all films.
         controls: "sampler", "spacing", "steps", "eta", "seed", "guidance" where something can be named, and "prompt"
-            for a network that is told attributes ("a king with green hair") → ipywidget; setting a value is like moving
-            it by hand.
+            for a network that is told attributes ("a king with green hair") or words, and of words "negative" →
+            ipywidget; setting a value is like moving it by hand.
         classes: name of a class → its slider, apart, since a class may be called "seed".
         film: the film's widget.
         message: what is going on, or what went wrong, in words.
@@ -72,11 +72,15 @@ class Playground:
 
     def __init__(self, model: Model, n: int, steps: int) -> None:
         self.model, self.n = model.tuned("auto"), n
-        names = model.classes if model.context_dim == len(model.classes) and not model.attributes else ()
+        named, words = bool(model.attributes), model.tokenizer is not None
+        names = () if named or words or model.context_dim is None else model.classes
         self.classes = {name: _slider(FloatSlider, float(i == 0), 0.0, 1.0, 0.05, name) for i, name in enumerate(names)}
-        self.controls = _controls(steps, model.schedule.T, bool(self.classes or model.attributes))
-        if model.attributes:
-            self.controls["prompt"] = ipywidgets.Text("a hero", description="prompt", continuous_update=False, **STYLED)
+        self.controls = _controls(steps, model.schedule.T, bool(names) or named or words)
+        if named or words:
+            self.controls["prompt"] = _text("a hero" if named else SCENE, "prompt")
+        if words:
+            self.controls["negative"] = _text("", "negative")
+            self.controls["guidance"].value = 4.0
         self.message = ipywidgets.HTML()
         self.progress = ipywidgets.FloatProgress(
             min=0, max=1, layout={"width": "100%", "max_width": "640px", "height": "12px"}
@@ -112,6 +116,7 @@ class Playground:
         """The walk that the settings ask for, computed as it is read."""
         kind, mixture = settings["sampler"], settings["mixture"]
         prompt = settings.get("prompt", "").strip()
+        unwanted = settings.get("negative", "").strip()
         contexts = torch.tensor([mixture], dtype=torch.float32, device="cpu") if any(mixture) else None
         if prompt:
             rng = torch.Generator("cpu").manual_seed(settings["seed"])
@@ -124,7 +129,8 @@ class Playground:
             # without a class or a prompt guidance has nothing to push towards
             guidance_scale=1.0 if contexts is None else settings["guidance"],
         )
-        return sampler.frames(self.model, self.n, contexts, settings["seed"])
+        negative = self.model.context(unwanted) if unwanted and sampler.guidance_scale != 1 else None
+        return self.model.decoded_frames(sampler.frames(self.model, self.n, contexts, settings["seed"], negative))
 
     def wait(self, seconds: float = 60.0) -> None:
         """Until everything that was asked for is shown, for scripts and tests.
@@ -191,8 +197,8 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
 
     Moving one samples anew when it is let go; what was still being sampled is dropped.
 
-    Of a network that is told attributes what to draw is typed: a class, or a caption. With all class sliders at 0, or
-    nothing typed, guidance has nothing to push towards. From Python,
+    Of a network that is told attributes or words what to draw is typed: a class, or a caption. With all class sliders
+    at 0, or nothing typed, guidance has nothing to push towards. From Python,
     `.controls["steps"].value = 50` moves a slider, `.classes["hero"].value = 0.5` a class's; `.wait()` waits for the
     film, `.scrubber` is the film. The network is used as it is now: training it further changes no film.
 
@@ -212,8 +218,13 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
     return Playground(model, n, steps)
 
 
-WHAT = ("prompt", "guidance")  # controls that say what is drawn; the others say how
+SCENE = "a wizard with a red hat left of a green slime, at night"
+WHAT = ("prompt", "negative", "guidance")  # controls that say what is drawn; the others say how
 STYLED = {"style": {"description_width": "90px"}, "layout": {"width": "320px", "max_width": "100%"}}
+
+
+def _text(value: str, name: str) -> ipywidgets.Text:
+    return ipywidgets.Text(value, description=name, continuous_update=False, **STYLED)
 
 
 def _slider(kind: type, value: float, low: float, high: float, step: float, name: str) -> ipywidgets.Widget:
