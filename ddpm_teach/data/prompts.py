@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +65,7 @@ def parse(text: str) -> Claims:
         ValueError: for a word that no caption has, or words that don't go together.
     """
     words = tokens(text)
-    _check_words(words)
+    check_words(words)
     background, words = _cut(words, BACKGROUNDS)
     relation, *sides = None, words
     for name, ways in RELATIONS.items():
@@ -131,15 +131,28 @@ def described(
     return rows(drawn(table, claims, n, rng, of), told).float()
 
 
-def _check_words(words: Iterable[str]) -> None:
-    known = vocabulary()
+def check_words(
+    words: Iterable[str],
+    known: Collection[str] | None = None,
+    name: str = "context",
+    see: str = "model.attributes has the words of each column",
+) -> None:
+    """Refuses a word that isn't known, of all captions unless given, and names those that are like it.
+
+    Args:
+        name: of the argument, which begins the sentence.
+        see: where the known words are.
+    """
+    known = vocabulary() if known is None else known
     for word in words:
+        if word in known:
+            continue
         if word in ("no", "not", "without"):
-            raise ValueError(f'context: a caption can\'t say {word!r}; model.context("a knight", cape="none") does')
-        if word not in known:
-            near = difflib.get_close_matches(word, known, 3, cutoff=0.75)
-            hint = f"; did you mean {' or '.join(near)}?" if near else "; model.attributes has the words of each column"
-            raise ValueError(f"context: {word!r} is a word that no caption has{hint}")
+            remedy = 'model.context("a knight", cape="none")' if name == "context" else "a negative caption"
+            raise ValueError(f"{name}: a caption can't say {word!r}; {remedy} does")
+        near = difflib.get_close_matches(word, known, 3, cutoff=0.75)
+        hint = f"did you mean {' or '.join(near)}?" if near else see
+        raise ValueError(f"{name}: {word!r} is a word that no caption has; {hint}")
 
 
 def _find(words: list[str], phrase: tuple[str, ...]) -> int | None:
