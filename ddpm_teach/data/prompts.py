@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,10 +20,10 @@ from ddpm_teach.data.lexicon import (
     RELATIONS,
     SMALL,
     WORN,
+    check_words,
     lexicon,
     split,
     tokens,
-    vocabulary,
 )
 from ddpm_teach.data.sprites import sprites
 
@@ -65,7 +64,7 @@ def parse(text: str) -> Claims:
         ValueError: for a word that no caption has, or words that don't go together.
     """
     words = tokens(text)
-    _check_words(words)
+    check_words(words)
     background, words = _cut(words, BACKGROUNDS)
     relation, *sides = None, words
     for name, ways in RELATIONS.items():
@@ -129,17 +128,6 @@ def described(
     table = {column: words[np.isin(labels, places)] for column, words in images.attributes.items()}
     of = " or ".join(classes[k] for k in places) if len(places) < len(classes) else "picture"
     return rows(drawn(table, claims, n, rng, of), told).float()
-
-
-def _check_words(words: Iterable[str]) -> None:
-    known = vocabulary()
-    for word in words:
-        if word in ("no", "not", "without"):
-            raise ValueError(f'context: a caption can\'t say {word!r}; model.context("a knight", cape="none") does')
-        if word not in known:
-            near = difflib.get_close_matches(word, known, 3, cutoff=0.75)
-            hint = f"; did you mean {' or '.join(near)}?" if near else "; model.attributes has the words of each column"
-            raise ValueError(f"context: {word!r} is a word that no caption has{hint}")
 
 
 def _find(words: list[str], phrase: tuple[str, ...]) -> int | None:

@@ -17,8 +17,9 @@ from ddpm_teach.nets.classifier import Classifier
 from ddpm_teach.nets.context_unet import ContextUNet
 from ddpm_teach.nets.layernorm_unet import LayerNormUNet
 from ddpm_teach.nets.summary import summary
+from ddpm_teach.nets.text_unet import TextUNet
 
-NETS = {net.__name__: net for net in (AttentionUNet, Autoencoder, Classifier, ContextUNet, LayerNormUNet)}
+NETS = {net.__name__: net for net in (AttentionUNet, Autoencoder, Classifier, ContextUNet, LayerNormUNet, TextUNet)}
 
 
 def unwrapped(net: Any) -> Any:
@@ -49,6 +50,22 @@ def context_dim(net: Any) -> int | tuple[int, ...] | None:
     """The width of the contexts that a network takes, or their shape; None if it takes none."""
     net = unwrapped(net)
     return getattr(net, "config", {}).get("context_dim", getattr(net, "context_dim", None))
+
+
+def vocabulary(net: Any) -> int | None:
+    """How many word ids a network knows, padding among them, whose contexts are rows of them; None for others."""
+    return getattr(unwrapped(net), "vocabulary", None)
+
+
+def random_contexts(net: Any, n: int, rng: torch.Generator | None = None) -> torch.Tensor | None:
+    """n contexts of the kind that a network takes, on the CPU: noise, or rows of word ids; None if it takes none."""
+    width = context_dim(net)
+    if not width:
+        return None
+    shape = (n, *([width] if isinstance(width, int) else width))
+    if (words := vocabulary(net)) is None:
+        return torch.randn(shape, generator=rng, device="cpu")
+    return torch.randint(words - 1, shape, generator=rng, device="cpu")  # so that id + 1 is a word as well
 
 
 def is_known(net: nn.Module) -> bool:
@@ -106,6 +123,7 @@ __all__ = [
     "Classifier",
     "ContextUNet",
     "LayerNormUNet",
+    "TextUNet",
     "checked",
     "completed",
     "context_dim",
@@ -113,6 +131,8 @@ __all__ = [
     "from_config",
     "image_shape",
     "is_known",
+    "random_contexts",
     "summary",
     "unwrapped",
+    "vocabulary",
 ]

@@ -17,11 +17,10 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from ddpm_teach.checks import check_number
-from ddpm_teach.nets.blocks import LastConv2d, sinusoids
-from ddpm_teach.nets.inputs import check_input, check_sizes, check_tuple
+from ddpm_teach.nets.blocks import LastConv2d, attend, sinusoids
+from ddpm_teach.nets.inputs import check_divides, check_input, check_sizes, check_tuple
 
 
 class ResBlock(nn.Module):
@@ -52,8 +51,7 @@ class Attention(nn.Module):
         q, k, v = rearrange(
             self.to_qkv(self.norm(x)), "b (three heads d) h w -> three b heads (h w) d", three=3, heads=self.heads
         )
-        # The function knows nothing of train and eval: the dropout that it is given always acts.
-        out = scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        out = attend(q, k, v, dropout=self.dropout if self.training else 0.0)
         return x + self.project(rearrange(out, "b heads (h w) d -> b (heads d) h w", h=x.shape[2]))
 
 
@@ -115,8 +113,7 @@ class AttentionUNet(nn.Module):
             raise ValueError(
                 f"widths: expected six, the fifth above the third and the sixth above the second, got {widths}"
             )
-        if any(width % groups for width in widths) or any(width % heads for width in widths):
-            raise ValueError(f"widths: expected multiples of groups = {groups} and heads = {heads}, got {widths}")
+        check_divides("widths", widths, groups=groups, heads=heads)
         if widths[0] % 2:
             raise ValueError(f"widths: expected an even first one (sines and cosines of the time), got {widths}")
         sizes = (size, size // 2, size // 4, size // 8, size // 4, size // 2)

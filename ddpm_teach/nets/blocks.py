@@ -1,4 +1,4 @@
-"""What the networks share: the table of sinusoids, their first look at the time, the last layer, eval mode."""
+"""What the networks share: sinusoids, their first look at the time, attention, the last layer, eval mode."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ddpm_teach.checks import check_int
+
+FEW = 128  # keys
 
 
 def sinusoids(T: int, dim: int) -> Tensor:
@@ -34,6 +37,29 @@ class TimeLinear(nn.Linear):
         weight, bias = (p.to(torch.promote_types(p.dtype, torch.float32)) for p in (self.weight, self.bias))
         with torch.autocast(time.device.type, enabled=False):
             return nn.functional.linear(time.to(weight.dtype), weight, bias).to(self.weight.dtype)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0) -> Tensor:
+    """softmax(q kᵀ / √d) v: what each query (b, heads, n, d) reads from the keys and values (b, heads, m, d).
+
+    Args:
+        mask: (b, m) bools, true for the keys that are looked at, at least one of each row; None for all.
+        dropout: the share of the weights that is dropped, always: the caller knows of train and eval.
+
+    Written out while learning from few keys on a CPU: forward and backward of 64 queries and keys take 0.7 to 0.8 times
+    as long as in the kernel there. The kernel wins with many keys, which it never holds all at once, and on GPUs.
+    """
+    seen = None if mask is None else mask[:, None, None]  # (b, m) → (b, heads, queries, m)
+    if not (q.requires_grad and q.device.type == "cpu" and k.shape[-2] <= FEW):
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+    weights = attention_weights(q, k, seen)
+    return functional.dropout(weights, dropout) @ v
+
+
+def attention_weights(q: Tensor, k: Tensor, seen: Tensor | None = None) -> Tensor:
+    """softmax(q kᵀ / √d), (b, heads, n, m): how much of each key every query reads; 0 where `seen` is false."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    return (scores if seen is None else scores.masked_fill(~seen, -torch.inf)).softmax(-1)
 
 
 class LastConv2d(nn.Conv2d):

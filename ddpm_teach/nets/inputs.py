@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
-from ddpm_teach.checks import check_floats, check_int, check_time, shown
+from ddpm_teach.checks import can_look, check_floats, check_int, check_time, shown
 
 
 def check_sizes(low: int = 1, **sizes: int) -> None:
@@ -20,6 +21,24 @@ def check_tuple(name: str, sizes: Sequence[int], like: str) -> tuple[int, ...]:
     if not isinstance(sizes, Sequence) or (not like.endswith("…)") and len(sizes) != like.count(",") + 1):
         raise TypeError(f"{name}: expected a tuple {like} of whole numbers, got {shown(sizes)}; use {name}={like}")
     return tuple(check_int(name, size, 1) for size in sizes)
+
+
+def check_divides(name: str, widths: Sequence[int], **parts: int) -> None:
+    """Refuses widths that heads, or groups of channels, can't share evenly."""
+    if any(width % part for width in widths for part in parts.values()):
+        wanted = " and ".join(f"{what} = {part}" for what, part in parts.items())
+        got = tuple(widths) if len(widths) > 1 else widths[0]
+        raise ValueError(f"{name}: expected {'multiples' if len(widths) > 1 else 'a multiple'} of {wanted}, got {got}")
+
+
+def check_grid(size: int, patch: int, halvings: int = 0) -> int:
+    """The height of a picture in patches; refuses one that can't be halved so often."""
+    if size % (patch * 2**halvings):
+        times = f" · 2^{halvings}, for {halvings + 1} widths," if halvings else ""
+        raise ValueError(
+            f"size: expected a multiple of patch = {patch}{times} got {size}; pad the pictures (data.load(size=…))"
+        )
+    return size // patch
 
 
 def check_size(x: Tensor, image_shape: tuple[int, int, int]) -> None:
@@ -76,3 +95,27 @@ def check_input(
             f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"
             f" torch.nn.functional.one_hot(labels, {context_dim}).float() makes them from labels"
         )
+
+
+def check_ids(c: Tensor, n: int, words: int, length: int) -> None:
+    """Checks that c holds n captions as word ids, (n, length), in 0…words - 1.
+
+    Raises:
+        ValueError, TypeError: that name what came and the remedy.
+    """
+    if not isinstance(c, Tensor):
+        raise TypeError(f"c: expected word ids ({n}, {length}), got {shown(c)}; tokenizer.encode(captions) makes them")
+    if c.is_floating_point() or c.is_complex() or c.dtype == torch.bool:
+        raise TypeError(f"c: expected word ids (a long tensor), got {c.dtype}; tokenizer.encode(captions) makes them")
+    if c.shape != (n, length):
+        raise ValueError(
+            f"c: expected word ids of shape ({n}, {length}), a caption per picture, got {tuple(c.shape)};"
+            f" Tokenizer(length={length}).encode(captions) makes them"
+        )
+    if can_look(c) and c.numel():
+        first, last = c.aminmax()
+        if first < 0 or last >= words:
+            raise ValueError(
+                f"c: expected word ids in 0…{words - 1}, got values from {int(first)} to {int(last)};"
+                " encode the captions with the tokenizer that the network was trained with"
+            )

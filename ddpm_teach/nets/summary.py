@@ -80,15 +80,15 @@ def summary(net: nn.Module) -> Summary:
     """
     from torch.utils.flop_counter import FlopCounterMode  # here, since it imports Triton: half a second
 
-    from ddpm_teach.nets import context_dim, image_shape  # which import this file
+    from ddpm_teach.nets import image_shape, random_contexts  # which import this file
 
     shape, device = image_shape(net), next(net.parameters(), torch.empty(0)).device
     arguments: list[Tensor] = [torch.zeros(1, *shape, device=device)]
     if hasattr(net, "T"):
         arguments.append(torch.ones(1, dtype=torch.long, device=device))
-    if width := context_dim(net):
-        arguments.append(torch.zeros(1, *([width] if isinstance(width, int) else width), device=device))
-    calls: list[tuple[str, nn.Module, Tensor, Tensor]] = []
+    if (context := random_contexts(net, 1, torch.Generator().manual_seed(0))) is not None:
+        arguments.append(context.to(device))
+    calls: list[tuple[str, nn.Module, Tensor, Tensor | tuple[Tensor, ...]]] = []
     hooks = [
         module.register_forward_hook(lambda m, args, result, name=name: calls.append((name, m, args[0], result)))
         for name, module in net.named_modules()
@@ -105,7 +105,8 @@ def summary(net: nn.Module) -> Summary:
         return counts.get(".".join(filter(None, (type(net).__name__, name))), 0)
 
     layers = []
-    for name, module, x, y in calls:
+    for name, module, x, result in calls:
+        y = result[0] if isinstance(result, tuple) else result  # a text encoder returns vectors and their mask
         parts = [".".join(filter(None, (name, part))) for part, _ in module.named_children()]
         own = sum(p.numel() for p in module.parameters(recurse=False)), flops(name) - sum(map(flops, parts))
         if not parts or any(own):

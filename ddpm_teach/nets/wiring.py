@@ -48,8 +48,8 @@ class Part(NamedTuple):
 def wiring(net: nn.Module) -> list[Part]:
     """The picture, the parts that make pictures of it in the order in which they run, and the output.
 
-    Parts are the network's own attributes; one that runs twice is noted as it ran last. A connection whose weights are
-    all zero isn't found, since nothing goes through it.
+    Parts are the network's own attributes, and those in its lists ("levels.0"); one that runs twice is noted as it ran
+    last. A connection whose weights are all zero isn't found, since nothing goes through it.
 
     Raises:
         TypeError: for a network without `image_shape`.
@@ -106,26 +106,32 @@ def joined(part: Part, parts: Mapping[str, Part]) -> str:
 
 def _inputs(net: Any, rng: torch.Generator) -> dict[str, Tensor]:
     """A picture of noise, the time 1 and a context, as far as the network takes them, in the order of its arguments."""
-    from ddpm_teach.nets import context_dim, image_shape
-
-    def noise(*shape: int) -> Tensor:
-        return torch.randn(1, *shape, generator=rng, device="cpu").to(device)
+    from ddpm_teach.nets import image_shape, random_contexts
 
     shape = image_shape(net)  # which refuses a Model
     device = next(net.parameters(), torch.empty(0, device="cpu")).device
-    inputs = {PICTURE: noise(*shape)}
+    inputs = {PICTURE: torch.randn(1, *shape, generator=rng, device="cpu").to(device)}
     if hasattr(net, "T"):
         inputs["time"] = torch.ones(1, dtype=torch.long, device=device)
-    if width := context_dim(net):
-        inputs["context"] = noise(*([width] if isinstance(width, int) else width))
+    if (context := random_contexts(net, 1, rng)) is not None:
+        inputs["context"] = context.to(device)
     return inputs
 
 
 def _changed(value: Tensor, rng: torch.Generator) -> Tensor:
-    """Noise in the place of numbers, and time 2 in that of time 1."""
+    """Noise in the place of numbers, time 2 in that of time 1, and the next word for each word."""
     if not value.is_floating_point():
         return value + 1
     return torch.randn(value.shape, generator=rng, device="cpu").to(value)
+
+
+def _parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The network's own attributes, and what is in its lists, "levels.0"."""
+    parts = []
+    for name, child in net.named_children():
+        inside = child.named_children() if isinstance(child, nn.ModuleList) else ()
+        parts += [(f"{name}.{i}", part) for i, part in inside] or [(name, child)]
+    return parts
 
 
 def _run(net: nn.Module, inputs: Mapping[str, Tensor], held: Mapping[str, Tensor]) -> dict[str, Run]:
@@ -141,7 +147,7 @@ def _run(net: nn.Module, inputs: Mapping[str, Tensor], held: Mapping[str, Tensor
 
     hooks = [
         part.register_forward_hook(lambda _, args, named, y, name=name: note(name, args, named, y), with_kwargs=True)
-        for name, part in net.named_children()
+        for name, part in _parts(net)
     ]
     try:
         with evaluating(net), torch.no_grad():

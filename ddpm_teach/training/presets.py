@@ -14,7 +14,7 @@ from ddpm_teach.data.folder import folder_classes, from_folder
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.latents import encoded
 from ddpm_teach.data.sets import load
-from ddpm_teach.data.tokens import caption_tokenizer
+from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.training.options import BUDGETS, RunOptions, is_folder
 from ddpm_teach.weights import load_autoencoder
 
@@ -34,6 +34,7 @@ _LAYERNORM = {"name": "LayerNormUNet", "config": dict(image_shape=(1, 28, 28), T
 _SMALL_ATTENTION = _attention_unet((32, 48, 64, 64, 96, 80), groups=8, heads=4, dropout=0.0)
 _FULL_ATTENTION = _attention_unet((64, 128, 256, 512, 512, 384), groups=32, heads=8, dropout=0.1)
 
+VOCABULARY = 341  # ids of a caption's words, padding among them: Tokenizer().size
 WORDS = 456  # that the sprites' attributes have: the width of a context that tells them all
 
 
@@ -69,6 +70,19 @@ _cifar10 = RunOptions("cifar10", net=_context_unet(3, 64, 10, 32), steps=5_000)
 # Of batches of 32 it learns as much in a step as of 64, which cost twice as much.
 _autoencoder = RunOptions(
     "scenes", net={"name": "Autoencoder", "config": {}}, steps=12_000, batch_size=32, lr=1.5e-3, warmup=200
+)
+
+_scenes = RunOptions(
+    "scenes",
+    net={"name": "TextUNet", "config": {"words": VOCABULARY}},
+    autoencoder="autoencoder",
+    steps=11_000,
+    batch_size=128,
+    lr=1.5e-3,
+    warmup=200,
+    target="v",
+    times="stratified",
+    condition="caption",
 )
 
 FOLDER = RunOptions(size=32, steps=12_000)  # on your own pictures
@@ -112,6 +126,11 @@ PRESETS: dict[str, dict[str, RunOptions]] = {
         "cpu-minutes": replace(_autoencoder, steps=1_000),
         "cpu-hour": _autoencoder,
         "gpu": replace(_autoencoder, steps=30_000, batch_size=128),
+    },
+    "scenes": {
+        "cpu-minutes": replace(_scenes, steps=1_000),
+        "cpu-hour": _scenes,
+        "gpu": replace(_scenes, steps=60_000),
     },
     "cifar10": {
         "cpu-minutes": replace(_cifar10, steps=500),
@@ -174,7 +193,7 @@ def load_data(options: RunOptions, tell: Callable[[str], None] | None = print) -
             train = train.conditioned()
             held_out = held_out.conditioned(train.told)
         elif options.condition == "caption":
-            train, held_out = (part.captioned(caption_tokenizer()) for part in (train, held_out))
+            train, held_out = (part.captioned(Tokenizer()) for part in (train, held_out))
         if options.autoencoder:
             net = load_autoencoder(options.autoencoder)
             train, held_out = (encoded(part, net) for part in (train, held_out))
