@@ -138,6 +138,22 @@ def load_autoencoder(name: str | Path) -> Autoencoder:
     return net
 
 
+def load_trained(name: str | Path) -> nn.Module:
+    """The network in weights or a run's checkpoint, also an autoencoder's: what another run may begin with.
+
+    Raises:
+        FileNotFoundError, ValueError: if there is none.
+    """
+    if str(name) in NAMES:
+        return load_model(name).net
+    path = course_path("data/weights/autoencoder.safetensors") if str(name) == "autoencoder" else Path(name)
+    if "state" not in read_tensors(path, ("weights", "checkpoint"))[1]:
+        return load_net(path)[0]
+    from ddpm_teach.training.checkpoint import load_checkpoint
+
+    return load_checkpoint(path).ema.module
+
+
 def digest(net: nn.Module) -> str:
     """16 hexadecimal digits that are others for other weights."""
     hashed = hashlib.sha256()

@@ -97,6 +97,20 @@ def test_a_run_learns_and_goes_on_exactly(scenes, tmp_path):
     assert pages.held_out_loss(whole, scenes) < 0.7 * first
 
 
+def test_a_run_may_begin_with_weights(scenes, small, tmp_path):
+    save_net(tmp_path / "mine.safetensors", small, ())
+    net = dt.build_net(replace(TINY, start=str(tmp_path / "mine.safetensors")))
+    assert (
+        digest(net) == digest(load_autoencoder(tmp_path / "mine.safetensors")) and next(net.parameters()).requires_grad
+    )
+    with pytest.raises(ValueError, match=r"start: .*another network \(AttentionUNet\)"):
+        dt.build_net(replace(TINY, start="sprites"))
+    sprites = dt.preset("sprites", "cpu-hour")
+    assert digest(dt.build_net(replace(sprites, start="sprites"))) == digest(dt.load_model("sprites").net)
+    with pytest.raises(ValueError, match="start: sprites predicts v; use --target v"):
+        dt.build_net(replace(sprites, start="sprites", target="eps"))
+
+
 def test_the_kl_weight_acts(scenes):
     options = replace(TINY, steps=60, batch_size=16, lr=5e-3)
     x = scenes.pictures(slice(None))

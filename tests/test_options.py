@@ -24,6 +24,7 @@ BAD = {
     "size": [0, -1, 2.0, True, "3"],
     "net": ["ContextUNet", {}, {"name": "ContextUNet"}, {"name": "UNet", "config": {}}, dict(NET, config=3), 3],
     "autoencoder": [None, 3, b"autoencoder", []],
+    "start": [None, 3, b"sprites", []],
     "budget": ["", "gpus", 1, []],
     "minutes": [0, -1, NAN, INF, "1", True],
     "schedule": WORDS,

@@ -54,7 +54,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     for name in CHOSEN:
         read, metavar = READERS[type(defaults[name])]
         text = RunOptions.__dataclass_fields__[name].metadata["help"]
-        text += " (default: see below)" if name == "steps" else f" (default: {_text(defaults[name])})"
+        text += " (default: see below)" if name == "steps" else f" (default: {_text(defaults[name]) or 'none'})"
         command.add_argument(option_name(name), type=read, metavar=metavar, help=text)
     add_device(command)
     text = "go on from the newest good checkpoint in --out; what isn't said anew stays as it was"

@@ -49,6 +49,7 @@ DENOISERS = (
     "context_dropout",
     "autoencoder",
 )  # of no use to an autoencoder
+AUTOENCODERS = ("kl_weight",)  # of no use to a denoiser
 CONDITIONS = ("class", "attributes", "caption")
 OWN = "own"  # what a record calls a schedule that has no name in SCHEDULES
 
@@ -104,6 +105,7 @@ class RunOptions:
     )
     warmup: int = _option(0, "steps over which the learning rate rises from 0")
     context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")
+    start: str = _option("", "weights to begin with, a name or a file, of the same network, instead of random ones")
     kl_weight: float = _option(0.02, "of an autoencoder: weight of the latents' KL term, a mean in nats")
 
     def __post_init__(self) -> None:
@@ -111,8 +113,9 @@ class RunOptions:
             object.__setattr__(self, "target", self.target.name)
         if not isinstance(self.data, str):
             raise TypeError(f"data: expected a name such as 'mnist', or the path of a folder, got {self.data!r}")
-        if not isinstance(self.autoencoder, str):
-            raise TypeError(f"autoencoder: expected a name or a path, or '', got {self.autoencoder!r}")
+        for name in ("autoencoder", "start"):
+            if not isinstance(value := getattr(self, name), str):
+                raise TypeError(f"{name}: expected a name or a path, or '', got {value!r}")
         for name in ("steps", "batch_size", "save_every"):
             check_int(name, getattr(self, name), 1)
         check_int("seed", self.seed, 0, 2**63 - 1)
@@ -123,7 +126,7 @@ class RunOptions:
         self._check_names()
         if self.net is not None:
             object.__setattr__(self, "net", nets.checked(self.net))
-            self._check_effects(autoencoder=self.net["name"] == "Autoencoder")
+            self._check_effects()
 
     def _check_numbers(self) -> None:
         for name, high in (("ema_decay", 1), ("min_snr", math.inf), ("context_dropout", 1), ("kl_weight", math.inf)):
@@ -136,12 +139,16 @@ class RunOptions:
                 "ema_decay: expected less than 1, got 1; the average would keep the first weights for ever"
             )
 
-    def _check_effects(self, autoencoder: bool) -> None:
-        """Refuses an option that this kind of network has no use for."""
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The options that this kind of network has no use for."""
+        return DENOISERS if self.net is not None and self.net["name"] == "Autoencoder" else AUTOENCODERS
+
+    def _check_effects(self) -> None:
+        """Refuses an option without effect."""
+        whose = "a denoiser's, and this run trains an autoencoder" if self.idle is DENOISERS else "an autoencoder's"
         for option in fields(self):
-            useless = option.name in DENOISERS if autoencoder else option.name == "kl_weight"
-            if useless and getattr(self, option.name) != option.default:
-                whose = "a denoiser's, and this run trains an autoencoder" if autoencoder else "an autoencoder's"
+            if option.name in self.idle and getattr(self, option.name) != option.default:
                 raise ValueError(f"{option.name}: is {whose}; leave it out")
 
     def _check_names(self) -> None:

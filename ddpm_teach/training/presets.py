@@ -16,7 +16,7 @@ from ddpm_teach.data.latents import encoded
 from ddpm_teach.data.sets import load
 from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.training.options import BUDGETS, RunOptions, is_folder
-from ddpm_teach.weights import load_autoencoder
+from ddpm_teach.weights import load_autoencoder, load_trained
 
 
 def _context_unet(channels: int, features: int, classes: int, size: int) -> dict:
@@ -165,10 +165,11 @@ def of_folder(folder: Path, size: int) -> RunOptions:
 
 
 def build_net(options: RunOptions) -> nn.Module:
-    """The network of a run, on the CPU; its first weights follow from the seed.
+    """The network of a run, on the CPU; its first weights follow from the seed, or are those of `options.start`.
 
     Raises:
-        ValueError: for options that name no network.
+        ValueError: for options that name no network, or weights of another one.
+        FileNotFoundError: for weights that aren't there.
     """
     if options.net is None:
         raise ValueError("net: these options name no network; take a preset's, or pass your own to TrainState.create")
@@ -177,9 +178,23 @@ def build_net(options: RunOptions) -> nn.Module:
     try:
         rng.manual_seed(options.seed)
         with torch.device("cpu"):
-            return nets.from_config(options.net)
+            net = nets.from_config(options.net)
     finally:
         rng.set_state(before)
+    if options.start:
+        _begin_with(net, options)
+    return net
+
+
+def _begin_with(net: nn.Module, options: RunOptions) -> None:
+    """Takes the weights that a run begins with."""
+    start = load_trained(options.start)
+    if nets.describe(start) != nets.describe(net):
+        what = nets.describe(start)["name"]
+        raise ValueError(f"start: {options.start} holds another network ({what}) than this run trains; leave it out")
+    if (target := getattr(start, "target", options.target)) != options.target:
+        raise ValueError(f"start: {options.start} predicts {target}; use --target {target}, or leave it out")
+    net.load_state_dict(start.state_dict())
 
 
 def load_data(options: RunOptions, tell: Callable[[str], None] | None = print) -> tuple[ImageSet, ImageSet]:

@@ -140,7 +140,8 @@ def _write_record(folder: Path, state: TrainState) -> None:
     sweep(folder)
     record = state.options.record()
     print(describe(state.device, state.options.precision))
-    print("with", " ".join(f"{option_name(name)} {record[name]}" for name in CHOSEN), flush=True)
+    chosen = {name: record[name] for name in CHOSEN if name not in state.options.idle and record[name] != ""}
+    print("with", " ".join(f"{option_name(name)} {value}" for name, value in chosen.items()), flush=True)
     write_bytes(folder / RUN, json.dumps(record, indent=1).encode())
 
 
