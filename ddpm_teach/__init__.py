@@ -26,7 +26,7 @@ _HOMES = {  # module: the public names that live there
     "diffusion.steps": "ddim_inversion ddim_step ddpm_step heun_step",
     "diffusion.sampling": "Sampler every sample walk",
     "diffusion.bound": ("Bound bound_moves move_variance posterior_log_variance variational_bound variational_weights"),
-    "nets": "AttentionUNet Classifier ContextUNet LayerNormUNet summary",
+    "nets": "AttentionUNet Classifier ContextUNet LayerNormUNet SceneReader summary",
     "nets.blocks": "sinusoids",
     "model": "Model load_model load_pretrained load_weights save_weights",
     "data.images": "ImageSet",

@@ -15,9 +15,10 @@ from ddpm_teach.nets.attention_unet import AttentionUNet
 from ddpm_teach.nets.classifier import Classifier
 from ddpm_teach.nets.context_unet import ContextUNet
 from ddpm_teach.nets.layernorm_unet import LayerNormUNet
+from ddpm_teach.nets.reader import SceneReader
 from ddpm_teach.nets.summary import summary
 
-NETS = {net.__name__: net for net in (AttentionUNet, Classifier, ContextUNet, LayerNormUNet)}
+NETS = {net.__name__: net for net in (AttentionUNet, Classifier, ContextUNet, LayerNormUNet, SceneReader)}
 
 
 def unwrapped(net: Any) -> Any:
@@ -104,6 +105,7 @@ __all__ = [
     "Classifier",
     "ContextUNet",
     "LayerNormUNet",
+    "SceneReader",
     "checked",
     "completed",
     "context_dim",
