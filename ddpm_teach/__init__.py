@@ -26,7 +26,7 @@ _HOMES = {  # module: the public names that live there
     "diffusion.steps": "ddim_inversion ddim_step ddpm_step heun_step",
     "diffusion.sampling": "Sampler every sample walk",
     "diffusion.bound": ("Bound bound_moves move_variance posterior_log_variance variational_bound variational_weights"),
-    "nets": "AttentionUNet Autoencoder Classifier ContextUNet LayerNormUNet TextUNet summary",
+    "nets": "AttentionUNet Autoencoder Classifier ContextUNet LayerNormUNet SceneReader TextUNet summary",
     "nets.text": "CrossAttention TextEncoder",
     "nets.blocks": "sinusoids",
     "model": "Model",

@@ -8,11 +8,14 @@ wherever it stands, but for the ground around it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from ddpm_teach.checks import check_int
 from ddpm_teach.data.attributes import NONE
@@ -43,6 +46,17 @@ class Pool(NamedTuple):
     rare: int
 
 
+class Cast(NamedTuple):
+    """What a scene shows: which sprites of the pool, one or two, where, how the first stands to the second, the corners
+    (y, x) of their canvases, and the generator with which the place is drawn."""
+
+    which: list[int]
+    place: str
+    relation: str
+    corners: np.ndarray
+    rng: np.random.Generator
+
+
 def load_scenes(split: str, n: int, seed: int = 0) -> ImageSet:
     """The first n scenes of a split.
 
@@ -52,17 +66,14 @@ def load_scenes(split: str, n: int, seed: int = 0) -> ImageSet:
         kind", "second kind", … ("none" where there is no second).
 
     Raises:
-        ValueError: for n < 1.
+        ValueError: for n < 1, or an unknown split.
     """
     check_int("n", n, 1)
     pool = _pool(split)
     pixels, places, relations = np.empty((n, SIZE, SIZE, 3), np.uint8), [], []
     chosen = np.full((n, 2), -1)
-    for i in range(n):
-        rng = np.random.default_rng([seed, SPLITS.index(split), i])
-        which, place = _cast(split, pool, rng)
+    for i, (which, place, relation, corners, rng) in enumerate(_casts(split, pool, n, seed)):
         chosen[i, : len(which)] = which
-        relation, corners = _arranged([pool.boxes[k] for k in which], rng)
         pixels[i] = draw(place, rng)
         for k, (y, x) in zip(which, corners, strict=True):
             top, left, bottom, right = pool.boxes[k]
@@ -78,6 +89,23 @@ def load_scenes(split: str, n: int, seed: int = 0) -> ImageSet:
     attributes["caption"] = np.array([scene_caption(attributes, i, Random(f"{seed}/{split}/{i}")) for i in range(n)])
     labels = torch.tensor([list(PLACES).index(place) for place in places], device="cpu")
     return ImageSet(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, tuple(PLACES), attributes)
+
+
+def scene_boxes(split: str, n: int, seed: int = 0) -> Int[Tensor, "n 2 4"]:
+    """Where sprites are drawn in the first n scenes of a split; nothing else is drawn for it.
+
+    Returns:
+        top, left, bottom, right of the first and the second in pixels, the ends excluded; -1 where there is no second.
+
+    Raises:
+        ValueError: as `load_scenes`.
+    """
+    check_int("n", n, 1)
+    pool, boxes = _pool(split), torch.full((n, 2, 4), -1, device="cpu")
+    for i, (which, _, _, corners, _) in enumerate(_casts(split, pool, n, seed)):
+        drawn = np.array([pool.boxes[k] for k in which]) + np.tile(corners, 2)
+        boxes[i, : len(which)] = torch.from_numpy(drawn)
+    return boxes
 
 
 def records(attributes: dict[str, np.ndarray], i: int) -> list[Record]:
@@ -104,6 +132,8 @@ def scene_caption(attributes: dict[str, np.ndarray], i: int, rng: Random | None 
 
 
 def _pool(split: str) -> Pool:
+    if split not in SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(SPLITS)} for scenes, got {split!r}")
     sets = [sprites("test"), sprites("held_out")] if split == "held_out" else [sprites(split)]
     pixels = np.concatenate([one.pixels for one in sets])
     table = {name: np.concatenate([one.attributes[name] for one in sets]) for name in sets[0].attributes}
@@ -115,7 +145,15 @@ def _pool(split: str) -> Pool:
     return Pool(sets[0].palette[pixels], drawn, boxes, table, len(sets[0].pixels))
 
 
-def _cast(split: str, pool: Pool, rng: np.random.Generator) -> tuple[list[int], str]:
+def _casts(split: str, pool: Pool, n: int, seed: int) -> Iterator[Cast]:
+    """The first n scenes before they are drawn."""
+    for i in range(n):
+        rng = np.random.default_rng([seed, SPLITS.index(split), i])
+        which, place = _chosen(split, pool, rng)
+        yield Cast(which, place, *_arranged([pool.boxes[k] for k in which], rng), rng)
+
+
+def _chosen(split: str, pool: Pool, rng: np.random.Generator) -> tuple[list[int], str]:
     """Which sprites, one or two, and in which place."""
     count, kinds, places = 1 if rng.random() < ALONE else 2, pool.table["kind"], list(PLACES)
     if split != "held_out":

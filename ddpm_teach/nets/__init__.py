@@ -16,10 +16,12 @@ from ddpm_teach.nets.autoencoder import Autoencoder
 from ddpm_teach.nets.classifier import Classifier
 from ddpm_teach.nets.context_unet import ContextUNet
 from ddpm_teach.nets.layernorm_unet import LayerNormUNet
+from ddpm_teach.nets.reader import SceneReader
 from ddpm_teach.nets.summary import summary
 from ddpm_teach.nets.text_unet import TextUNet
 
-NETS = {net.__name__: net for net in (AttentionUNet, Autoencoder, Classifier, ContextUNet, LayerNormUNet, TextUNet)}
+_ALL = (AttentionUNet, Autoencoder, Classifier, ContextUNet, LayerNormUNet, SceneReader, TextUNet)
+NETS = {net.__name__: net for net in _ALL}
 
 
 def unwrapped(net: Any) -> Any:
@@ -123,6 +125,7 @@ __all__ = [
     "Classifier",
     "ContextUNet",
     "LayerNormUNet",
+    "SceneReader",
     "TextUNet",
     "checked",
     "completed",
