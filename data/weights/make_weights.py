@@ -3,6 +3,7 @@
     python make_weights.py classifier sprites 12                # trains a judge of samples, for so many epochs
     python make_weights.py classifier mnist 8 cuda              # on a GPU
     python make_weights.py reader 4000                          # trains the reader of scenes, for so many steps
+    python make_weights.py autoencoder ../../runs/autoencoder/last.pt  # from the run of `ddpm-teach train autoencoder`
     python make_weights.py sprites ../../runs/sprites/last.pt   # from the run of `ddpm-teach train sprites`
     python make_weights.py sheet sprites                        # only draws the contact sheet anew
     python make_weights.py judge sprites                        # only prints the figures of the card
@@ -42,7 +43,8 @@ from ddpm_teach.data.sprites import sprites
 from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
 from ddpm_teach.evaluation.reading import EVERY, agreement, load_reader, targets, train_reader, truth
 from ddpm_teach.show import save_png
-from ddpm_teach.weights import save_net
+from ddpm_teach.training.autoencoding import latent_scale
+from ddpm_teach.weights import load_autoencoder, save_net
 
 HERE = Path(__file__).parent
 
@@ -112,6 +114,32 @@ def make_reader(steps: str) -> None:
         print(split, {name: round(share, 4) for name, share in seen.items()}, flush=True)
 
 
+def make_autoencoder(checkpoint: str) -> None:
+    """Keeps a run's averaged autoencoder in half precision, with its page, and prints the figures of its card."""
+    state = load_checkpoint(checkpoint)
+    net = state.ema.module.eval()
+    net.scale.fill_(latent_scale(net, load("scenes", n=4096)))
+    save_net(HERE / "autoencoder.safetensors", net, ())
+    judge_autoencoder()
+
+
+@torch.no_grad()
+def judge_autoencoder() -> None:
+    """Draws a page of test scenes above their reconstructions, and prints what is lost."""
+    net, test = load_autoencoder("autoencoder"), load("scenes", "test", n=2000)
+    parts = torch.arange(len(test)).split(500)
+    decoded = torch.cat([net.decode(net.encode(test.pictures(part))).clamp(-1, 1) for part in parts])
+    x = test.pictures(slice(None))
+    save_png(torch.cat([x[:16], decoded[:16], x[16:32], decoded[16:32]]), HERE / "autoencoder.png", 16, scale=3)
+    latents = torch.cat([net.encode(test.pictures(part)) for part in parts])
+    logs = torch.cat([net.distribution(test.pictures(part)).log_variance for part in parts])
+    widths = latents.std(dim=(0, 2, 3))
+    print(f"root mean square error {(decoded - x).square().mean().sqrt().item() * 127.5:.2f} of 255")
+    print(f"scale {net.scale.item():.4f}, latents {latents.mean().item():.3f} ± {latents.std().item():.3f}")
+    print("deviations of the channels", [round(width, 2) for width in widths.tolist()])
+    print("sigma / deviation", [round(s, 2) for s in ((logs / 2).exp().mean((0, 2, 3)) * net.scale / widths).tolist()])
+
+
 def make(name: str, checkpoint: str) -> None:
     """Keeps a run's averaged network in half precision, with its contact sheet, and prints the figures of its card."""
     state = load_checkpoint(checkpoint)
@@ -164,7 +192,14 @@ def mean_record(records: list[dict]) -> dict[str, str]:
     return measures
 
 
-COMMANDS = {"classifier": make_classifier, "reader": make_reader, "sheet": sheet, "judge": judge}
+COMMANDS = {
+    "classifier": make_classifier,
+    "reader": make_reader,
+    "autoencoder": make_autoencoder,
+    "judge-autoencoder": judge_autoencoder,
+    "sheet": sheet,
+    "judge": judge,
+}
 
 if __name__ == "__main__":
     what, *rest = sys.argv[1:]
