@@ -37,7 +37,7 @@ FLOORS = [
 ]
 UP = {  # imports inside of a function that point the other way, and why; no others
     ("weights.py", "training"),  # load_model opens checkpoints as well
-    ("training/runs.py", "show"),  # a run saves pages of samples
+    ("training/pages.py", "show"),  # a run saves pages of samples
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -122,6 +122,11 @@ PRESETS: dict[str, dict[str, RunOptions]] = {
         "cpu-hour": _mnist32,
         "gpu": replace(_mnist32, net=_FULL_ATTENTION, steps=50_000, batch_size=128, lr=2e-4),
     },
+    "cifar10": {
+        "cpu-minutes": replace(_cifar10, steps=500),
+        "cpu-hour": _cifar10,
+        "gpu": replace(_cifar10, net=_context_unet(3, 128, 10, 32), steps=50_000, batch_size=128),
+    },
     "autoencoder": {
         "cpu-minutes": replace(_autoencoder, steps=1_000),
         "cpu-hour": _autoencoder,
@@ -131,11 +136,6 @@ PRESETS: dict[str, dict[str, RunOptions]] = {
         "cpu-minutes": replace(_scenes, steps=1_000),
         "cpu-hour": _scenes,
         "gpu": replace(_scenes, steps=60_000),
-    },
-    "cifar10": {
-        "cpu-minutes": replace(_cifar10, steps=500),
-        "cpu-hour": _cifar10,
-        "gpu": replace(_cifar10, net=_context_unet(3, 128, 10, 32), steps=50_000, batch_size=128),
     },
 }
 
