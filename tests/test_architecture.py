@@ -27,6 +27,7 @@ FLOORS = [
     {"hardware"},
     {"data"},
     {"model"},
+    {"sampler"},
     {"training"},
     {"interop", "evaluation"},
     {"show"},

@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 
 from ddpm_teach.data.folder import RUN
 from ddpm_teach.data.images import ImageSet
-from ddpm_teach.diffusion.sampling import sample
 from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import Model
+from ddpm_teach.sampler import sample
 from ddpm_teach.show.pictures import save_png
 from ddpm_teach.storage import sweep, write_bytes
 from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
