@@ -17,8 +17,11 @@ from ddpm_teach.nets.context_unet import ContextUNet
 from ddpm_teach.nets.layernorm_unet import LayerNormUNet
 from ddpm_teach.nets.summary import summary
 from ddpm_teach.nets.text_unet import TextUNet
+from ddpm_teach.nets.transformer import DiffusionTransformer
 
-NETS = {net.__name__: net for net in (AttentionUNet, Classifier, ContextUNet, LayerNormUNet, TextUNet)}
+NETS = {
+    net.__name__: net for net in (AttentionUNet, Classifier, ContextUNet, DiffusionTransformer, LayerNormUNet, TextUNet)
+}
 
 
 def unwrapped(net: Any) -> Any:
@@ -120,6 +123,7 @@ __all__ = [
     "AttentionUNet",
     "Classifier",
     "ContextUNet",
+    "DiffusionTransformer",
     "LayerNormUNet",
     "TextUNet",
     "checked",
