@@ -26,8 +26,11 @@ _HOMES = {  # module: the public names that live there
     "diffusion.times": "ldm_quad ldm_uniform leading quadratic trailing",
     "diffusion.steps": "ddim_inversion ddim_step ddpm_step dpm_step every heun_step walk",
     "diffusion.bound": ("Bound bound_moves move_variance posterior_log_variance variational_bound variational_weights"),
-    "nets": "AttentionUNet Autoencoder Classifier ContextUNet LayerNormUNet SceneReader TextUNet summary",
+    "nets": (
+        "AttentionUNet Autoencoder Classifier ContextUNet DiffusionTransformer LayerNormUNet SceneReader TextUNet summary"
+    ),
     "nets.text": "CrossAttention TextEncoder",
+    "nets.maps": "attention_maps",
     "nets.blocks": "sinusoids",
     "model": "Model",
     "sampler": "Sampler sample",
