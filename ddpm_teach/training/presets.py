@@ -69,7 +69,7 @@ _cifar10 = RunOptions("cifar10", net=_context_unet(3, 64, 10, 32), steps=5_000)
 
 # Of batches of 32 it learns as much in a step as of 64, which cost twice as much.
 _autoencoder = RunOptions(
-    "scenes", net={"name": "Autoencoder", "config": {}}, steps=12_000, batch_size=32, lr=1.5e-3, warmup=200
+    "scenes", net={"name": "Autoencoder", "config": {}}, steps=10_000, batch_size=32, lr=1.5e-3, warmup=200
 )
 
 _scenes = RunOptions(
