@@ -9,6 +9,7 @@ wherever it stands, but for the ground around it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
@@ -159,6 +160,7 @@ def _tells(claims: Sequence[Claim], words: Mapping[str, str]) -> bool:
     )
 
 
+@cache
 def _pool(split: str) -> Pool:
     if split not in SPLITS:
         raise ValueError(f"split: expected one of {', '.join(SPLITS)} for scenes, got {split!r}")

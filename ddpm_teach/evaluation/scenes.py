@@ -22,7 +22,7 @@ from ddpm_teach.data.backgrounds import SIZE
 from ddpm_teach.data.captions import place_in_words
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.lexicon import RELATIONS, lexicon
-from ddpm_teach.data.prompts import Claims, claim, parse
+from ddpm_teach.data.prompts import Claims, parse
 from ddpm_teach.data.scenes import load_scenes, scenes_of, tells_held_out
 from ddpm_teach.data.sprites import sprites
 from ddpm_teach.evaluation.asked import ATTRIBUTES, as_asked, colors_right
@@ -184,14 +184,18 @@ def swapped_pairs(n: int) -> list[tuple[str, str]]:
     have sprites of both."""
     tables = [sprites(split).attributes for split in ("train", "test")]
     kinds = sorted(kind for noun in ("hero", "monster") for kind in lexicon().kinds[(noun,)]["kind"])
+    known = {
+        "kind": {kind: frozenset([kind]) for kind in kinds},
+        "color": {color: lexicon().colors[(color,)] for color in COLORS},
+    }
     shows = {
-        (column, word): [holds(table, claim(column, word)) for table in tables]
-        for column, words in (("kind", kinds), ("color", COLORS))
-        for word in words
+        word: [holds(table, ({column: meant},)) for table in tables]
+        for column, words in known.items()
+        for word, meant in words.items()
     }
 
     def had(color: str, kind: str) -> bool:
-        return all((a & b).any() for a, b in zip(shows["color", color], shows["kind", kind], strict=True))
+        return all((a & b).any() for a, b in zip(shows[color], shows[kind], strict=True))
 
     rng, pairs = np.random.default_rng(0), []
     while len(pairs) < n:
@@ -226,7 +230,7 @@ def _drawn(draw: Draw, captions: list[str], seed: int, part: int, size: int) -> 
 
 def _distances(reader: Reads, x: Tensor) -> tuple[Measured, Measured]:
     """The Fréchet distances of pictures, and of as many training scenes, from other test scenes."""
-    other = load_scenes("test", max(2000, len(x)), seed=1)  # not those whose captions were drawn
+    other = load_scenes("test", 2 * len(x), seed=1)  # not those whose captions were drawn
     train = load_scenes("train", len(x))
     reference, real = (reader.features(images.pictures(slice(None))) for images in (other, train))
     return tuple(
