@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ddpm_teach.cli import evaluate as cli_evaluate, main
 from ddpm_teach.data.prompts import parse
 from ddpm_teach.data.scenes import HELD_OUT, load_scenes, records, scenes_of, tells_held_out
 from ddpm_teach.data.sprites import COMBINATIONS, sprites
@@ -220,6 +221,22 @@ def test_the_record_is_json_with_every_error_ceiling_and_floor(real):
         assert {"value", "error", "ceiling", "floor", "share of the ceiling", "n"} == row.keys()
     assert {"value", "error", "floor"} == record["Fréchet distance"].keys()
     assert sum("main colour" in line for line in real.lines()) == 3
+
+
+def test_the_command_prints_and_keeps_what_a_model_that_draws_from_words_reaches(oracle, monkeypatch, tmp_path, capsys):
+    class Words:
+        def draw(self, captions: list[str], seed: int) -> Tensor:
+            return torch.stack([*map(oracle.scene, captions)])
+
+    monkeypatch.setattr(cli_evaluate, "load_model", lambda name, device: Words())
+    monkeypatch.setattr(cli_evaluate, "load_reader", lambda: oracle)
+    assert main(["evaluate", "scenes", "--n", "20", "--json", str(tmp_path / "scenes.json")]) == 0
+    record = json.loads((tmp_path / "scenes.json").read_text())
+    assert record["weights"] == "scenes" and record["two sprites"]["relation"]["share of the ceiling"] == 1
+    out = capsys.readouterr().out
+    assert "held-out combinations:" in out and "binding" in out and "100.0% ±" in out
+    assert main(["evaluate", "scenes", "--steps", "5"]) != 0
+    assert "--steps: " in capsys.readouterr().err
 
 
 def test_the_distance_of_grey_pictures_is_above_the_floor_and_that_of_scenes_near_it(oracle, real):
