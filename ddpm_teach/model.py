@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddpm_teach import nets
-from ddpm_teach.checks import check_classes, check_finite, check_int, check_model, check_schedule, shown
+from ddpm_teach.checks import check_classes, check_finite, check_int, check_model, check_positive, check_schedule, shown
 from ddpm_teach.data.attributes import Attributes
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.prompts import claim, described
@@ -39,11 +39,12 @@ class Model:
         attributes: the columns and words that it is told, in the order of the context's places; empty for a network
             that is told the class alone.
         data: the name of the data set that it was trained on, for `load`.
+        limit: what a Sampler clips x̂_0 to, [-limit, limit]; None for latents, which have no ends.
 
     Raises:
         TypeError: for a network without `image_shape`, what is no schedule, or classes that aren't names.
         ValueError: for a schedule or target that the network wasn't trained for, as far as it knows, a class named
-            twice, or another number of classes than its contexts are wide.
+            twice, another number of classes than its contexts are wide, or a limit that isn't above 0.
     """
 
     net: nn.Module | Net
@@ -53,6 +54,7 @@ class Model:
     card: str = ""
     attributes: Attributes = field(default_factory=dict)
     data: str = ""
+    limit: float | None = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", target_named(self.target))
@@ -61,6 +63,8 @@ class Model:
         check_schedule(self.schedule)
         self.schedule.check_net(self.net)
         self.target.check_net(self.net)
+        if self.limit is not None:
+            check_positive("limit", self.limit)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -243,7 +247,7 @@ def save_weights(path: str | Path, model: Model, **meta: object) -> None:
     tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
     if not all(t.isfinite().all() for t in tensors.values()):
         raise ValueError(f"net: has weights that aren't finite, or too large for half precision; {path} isn't written")
-    meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name}
+    meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name, "limit": model.limit}
     meta |= {"attributes": dict(model.attributes), "data": model.data} if model.attributes else {}
     write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(model.classes), **meta})
 
@@ -265,7 +269,8 @@ def load_weights(path: str | Path) -> Model:
         target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
         net.target = target.name
         attributes = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
-        return Model(net, schedule, target, tuple(meta["classes"]), "", attributes, meta.get("data", ""))
+        rest = attributes, meta.get("data", ""), meta.get("limit", 1.0)
+        return Model(net, schedule, target, tuple(meta["classes"]), "", *rest)
 
 
 def save_net(path: str | Path, net: nn.Module, classes: Iterable[str], attributes: Attributes | None = None) -> None:

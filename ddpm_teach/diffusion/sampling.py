@@ -69,7 +69,7 @@ def every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to [-1, 1].
+    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to the model's limit.
 
     Attributes:
         kind: "ddim", "ddpm" or "heun".
@@ -120,7 +120,7 @@ class Sampler:
         if contexts is not None:
             strong = f"guidance_scale: {self.guidance_scale} makes numbers that aren't finite; use one nearer to 1"
             net = _summed(guided(net, contexts.to(x.device), self.guidance_scale), sums, strong)
-        denoise = clipped(model.read(net), schedule)
+        denoise = model.read(net) if model.limit is None else clipped(model.read(net), schedule, model.limit)
         return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times), sums)
 
 
