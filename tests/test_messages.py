@@ -717,6 +717,8 @@ OF_WEIGHTS = {
     "no schedule": ({"alpha_bar": [1.0]}, ""),
     "a schedule of words": ({"alpha_bar": "linear"}, ""),
     "unknown target": ({"target": "score"}, ""),
+    "a limit of words": ({"limit": "none"}, ""),
+    "a limit of nothing": ({"limit": 0.0}, ""),
 }
 OF_RUNS = {
     "no state": ({"state": "gone"}, ""),
