@@ -4,7 +4,7 @@
     pipeline.save_pretrained("sprites-diffusers")                  # diffusers' folder format
     pictures = CoursePipeline.from_pretrained("sprites-diffusers")(context=…, num_inference_steps=50).images
 
-It needs diffusers: pip install "ddpm-teach[interop]". Times there count from 0: diffusers' timestep is our t - 1.
+It needs diffusers, the package's extra "interop". Times there count from 0: diffusers' timestep is our t - 1.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from ddpm_teach.diffusion.guidance import guided
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import Target
 from ddpm_teach.model import Model
+from ddpm_teach.storage import how_to_install
 
 try:
     from diffusers import ConfigMixin, DDIMScheduler, DiffusionPipeline, ModelMixin
     from diffusers.configuration_utils import register_to_config
 except ModuleNotFoundError:
-    raise ModuleNotFoundError('diffusers is not installed; run: pip install "ddpm-teach[interop]"') from None
+    raise ModuleNotFoundError(f"diffusers is not installed; run: {how_to_install('interop', 'diffusers')}") from None
 
 
 class CourseUNet(ModelMixin, ConfigMixin):
