@@ -1,4 +1,4 @@
-"""The command `ddpm-teach`: lab, train, sample, evaluate, build. A file for each; here is what they have in common.
+"""The command `ddpm-teach`: lab, train, sample, evaluate, build, home. A file for each; here is what they share.
 
 What a user can cause (bad options, wrong files, a full disk, too little memory) ends in one sentence and exit status 2;
 it is told before anything is computed, wherever that is possible. A mistake of ours keeps its traceback.
@@ -23,6 +23,7 @@ COMMANDS = {
     "sample": "draw pictures from trained weights",
     "evaluate": "how good are the samples? (lesson 10)",
     "build": "execute lessons in place, reproducibly",
+    "home": "write the course's address into its lessons, for Google Colab",
 }
 EXAMPLES = """examples:
   ddpm-teach                                          open the course

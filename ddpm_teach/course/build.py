@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from ddpm_teach.course import exercises
-from ddpm_teach.storage import write_bytes
+from ddpm_teach.storage import how_to_install, write_bytes
 
 MARKER = re.compile(r"<!-- (exercise|folded) (\d\d\.\d) -->")
 
@@ -35,7 +35,8 @@ def build(path: str | Path, timeout: int = 600) -> None:
         import nbformat
         from nbclient import NotebookClient
     except ModuleNotFoundError:
-        raise ModuleNotFoundError('the notebook tools are not installed; run: pip install "ddpm-teach[lab]"') from None
+        tools = how_to_install("lab", "jupyterlab")
+        raise ModuleNotFoundError(f"the notebook tools are not installed; run: {tools}") from None
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         cell.source = with_exercise(cell.source)
@@ -66,6 +67,11 @@ def with_exercise(source: str) -> str:
     return f"{marker[0]}\n{exercise.task_text() if marker[1] == 'exercise' else exercise.folded_text()}"
 
 
+def cell_id(cell_type: str, source: str) -> str:
+    """An id from the cell's own text, so that an edit touches no other cell."""
+    return hashlib.sha256((cell_type + source).encode()).hexdigest()[:8]
+
+
 def _make_stable(notebook) -> None:
     """Takes out what differs from run to run: random ids, the kernel's details, streams that arrive in pieces."""
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -75,8 +81,7 @@ def _make_stable(notebook) -> None:
     }
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
-        # an id from the cell's own text, so that an edit touches no other cell
-        name = hashlib.sha256((cell.cell_type + cell.source).encode()).hexdigest()[:8]
+        name = cell_id(cell.cell_type, cell.source)
         seen[name] += 1
         cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
         outputs = []

@@ -4,13 +4,15 @@ to_pipeline(load_model("sprites")).save_pretrained("sprites-diffusers")  # a pip
 model = from_diffusers(pipeline.unet, pipeline.scheduler)  # a Model of any UNet2DModel or UNet2DConditionModel
 parts = stable_diffusion(pipeline)  # a StableDiffusionPipeline's parts, for guided, ddim_step and walk
 
-It needs diffusers: pip install "ddpm-teach[interop]". Times there count from 0: diffusers' timestep is our t - 1.
+It needs diffusers, the package's extra "interop". Times there count from 0: diffusers' timestep is our t - 1.
 """
+
+from ddpm_teach.storage import how_to_install
 
 try:
     import diffusers  # noqa: F401
 except ModuleNotFoundError:
-    raise ModuleNotFoundError('diffusers is not installed; run: pip install "ddpm-teach[interop]"') from None
+    raise ModuleNotFoundError(f"diffusers is not installed; run: {how_to_install('interop', 'diffusers')}") from None
 
 from ddpm_teach.interop.latents import StableDiffusion, stable_diffusion
 from ddpm_teach.interop.pipelines import CoursePipeline, CourseUNet, Images, to_pipeline
