@@ -133,7 +133,7 @@ def _lesson_of(title: str, group: Iterable[Exercise]) -> NotebookNode:
         check = f'exercises.check("{exercise.id}", {exercise.answer.__name__})'
         cells += [
             new_markdown_cell(f"<!-- exercise {exercise.id} -->"),
-            new_code_cell(f"{IMPORT}\n\n{exercise.stub_text()}\n\n\n{check}"),
+            new_code_cell(f"{IMPORT}\n\n{exercise.stub_text()}\n\n\n{check}", execution_count=1),
             new_markdown_cell(f"<!-- folded {exercise.id} -->"),
         ]
     return new_notebook(cells=cells)
