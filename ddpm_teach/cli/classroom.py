@@ -6,6 +6,7 @@ import argparse
 
 from ddpm_teach.cli.options import check_output_folder, file_path
 from ddpm_teach.course import classroom
+from ddpm_teach.course.exercises.engine import Exercise
 from ddpm_teach.course.exercises.own import FILE
 
 EPILOG = """examples:
@@ -37,7 +38,13 @@ def run(args: argparse.Namespace) -> int:
     check_output_folder("out", args.out)
     found = classroom.build(args.out, args.audience, args.lessons, args.title, args.hints, args.exercises)
     for name, group in found.items():
-        minutes = sum(exercise.minutes for exercise in group)
-        print(f"{name}: {len(group)} exercises, {minutes} minutes" if group else f"{name}: no exercises")
-    print(f"{args.out}: {len(found)} lessons for {args.audience}")
+        print(
+            f"{name}: {_minutes(group)} for {', '.join(one.id for one in group)}" if group else f"{name}: no exercises"
+        )
+    everything = [exercise for group in found.values() for exercise in group]
+    print(f"{args.out}: lessons for {args.audience}, with {_minutes(everything)} of exercises")
     return 0
+
+
+def _minutes(group: list[Exercise]) -> str:
+    return f"{sum(exercise.minutes for exercise in group)} minutes"
