@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
-from dataclasses import asdict
-
-from torch import Tensor
+from dataclasses import asdict, replace
 
 from ddpm_teach.checks import check_int
 from ddpm_teach.cli.options import (
@@ -27,9 +24,12 @@ from ddpm_teach.evaluation.metrics import CLASSIFIERS
 from ddpm_teach.evaluation.reading import load_reader
 from ddpm_teach.evaluation.scenes import evaluate_scenes
 from ddpm_teach.hardware.precision import describe
+from ddpm_teach.model import Model
+from ddpm_teach.sampler import Sampler
 from ddpm_teach.storage import write_bytes
 from ddpm_teach.weights import NAMES, load_model
 
+STEPS = 20  # of a scene, unless asked for; as Model.draw
 MOST = 1_000_000  # samples: more say nothing new, and take days
 EPILOG = """examples:
   ddpm-teach evaluate sprites
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
         check_output("--json", args.json)
     sampler, device = sampler_of(args), device_named(args.device)
     model = load_model(args.weights, device)
-    if hasattr(model, "draw"):
-        return _of_scenes(model.draw, args)
+    if model.tokenizer is not None:
+        return _of_scenes(model, sampler_for(model, sampler, args), args)
     sampler = sampler_for(model, sampler, args)
     load(judge_of(model).dataset, "test")  # what is missing is told now
     print(describe(device, sampler.precision), flush=True)
@@ -76,16 +76,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _of_scenes(draw: Callable[..., Tensor], args: argparse.Namespace) -> int:
+def _of_scenes(model: Model, sampler: Sampler, args: argparse.Namespace) -> int:
     """Has captions drawn, and prints how much of what they ask for is there."""
-    for option in ("sampler", "steps", "spacing", "eta", "guidance", "precision"):
-        if getattr(args, option) is not None:
-            raise ValueError(
-                f"--{option}: has no effect on {args.weights}, which draws as it was made to; leave it out"
-            )
-    result = evaluate_scenes(lambda captions, seed: draw(captions, seed=seed), load_reader(), args.n, args.seed)
-    print(f"{args.weights}, {result.n} captions", *result.lines(), sep="\n")
-    _keep(args, result.record())
+    if args.steps is None:
+        sampler = replace(sampler, steps=STEPS)
+    print(describe(model.device, sampler.precision), flush=True)
+    reader, tuned, how = load_reader(), model.tuned(sampler.precision), asdict(sampler)
+    result = evaluate_scenes(lambda captions, seed: tuned.draw(captions, seed=seed, **how), reader, args.n, args.seed)
+    print(f"{args.weights}, {sampler.kind}, {sampler.steps} steps, {result.n} captions", *result.lines(), sep="\n")
+    _keep(args, {**how, **result.record()})
     return 0
 
 
