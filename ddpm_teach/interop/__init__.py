@@ -8,7 +8,7 @@ It needs diffusers: pip install "ddpm-teach[interop]". Times there count from 0:
 """
 
 try:
-    import diffusers  # noqa: F401
+    from diffusers import ModelMixin  # noqa: F401 (its loader looks for this where a folder says that a class is)
 except ModuleNotFoundError:
     raise ModuleNotFoundError('diffusers is not installed; run: pip install "ddpm-teach[interop]"') from None
 
