@@ -10,7 +10,7 @@ It needs diffusers, the package's extra "interop". Times there count from 0: dif
 from ddpm_teach.storage import how_to_install
 
 try:
-    import diffusers  # noqa: F401
+    from diffusers import ModelMixin  # noqa: F401 (its loader looks for this where a folder says that a class is)
 except ModuleNotFoundError:
     raise ModuleNotFoundError(f"diffusers is not installed; run: {how_to_install('interop', 'diffusers')}") from None
 
