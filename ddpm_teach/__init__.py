@@ -26,8 +26,11 @@ _HOMES = {  # module: the public names that live there
     "diffusion.steps": "ddim_inversion ddim_step ddpm_step heun_step",
     "diffusion.sampling": "Sampler every sample walk",
     "diffusion.bound": ("Bound bound_moves move_variance posterior_log_variance variational_bound variational_weights"),
-    "nets": "AttentionUNet Autoencoder Classifier ContextUNet LayerNormUNet SceneReader TextUNet summary",
+    "nets": (
+        "AttentionUNet Autoencoder Classifier ContextUNet DiffusionTransformer LayerNormUNet SceneReader TextUNet summary"
+    ),
     "nets.text": "CrossAttention TextEncoder",
+    "nets.maps": "attention_maps",
     "nets.blocks": "sinusoids",
     "model": "Model",
     "weights": "load_model load_pretrained load_weights save_weights",

@@ -19,8 +19,9 @@ from ddpm_teach.nets.layernorm_unet import LayerNormUNet
 from ddpm_teach.nets.reader import SceneReader
 from ddpm_teach.nets.summary import summary
 from ddpm_teach.nets.text_unet import TextUNet
+from ddpm_teach.nets.transformer import DiffusionTransformer
 
-_ALL = (AttentionUNet, Autoencoder, Classifier, ContextUNet, LayerNormUNet, SceneReader, TextUNet)
+_ALL = (AttentionUNet, Autoencoder, Classifier, ContextUNet, DiffusionTransformer, LayerNormUNet, SceneReader, TextUNet)
 NETS = {net.__name__: net for net in _ALL}
 
 
@@ -124,6 +125,7 @@ __all__ = [
     "Autoencoder",
     "Classifier",
     "ContextUNet",
+    "DiffusionTransformer",
     "LayerNormUNet",
     "SceneReader",
     "TextUNet",

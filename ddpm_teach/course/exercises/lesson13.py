@@ -196,13 +196,6 @@ def _(net, encode, x, t, ids, scale):
     return without + scale * (with_words - without)
 
 
-@guidance.mistake("a mask that is false everywhere leaves nothing to look at, and 0/0 for the weights: NaN")
-def _(net, encode, x, t, ids, scale):
-    text, mask = encode(ids)
-    with_words, without = net(x, t, text, mask), net(x, t, text, torch.zeros_like(mask))
-    return without + scale * (with_words - without)
-
-
 @guidance.mistake(
     "without its words a caption has no padding for you: the mask of the empty one is true at its start alone"
 )
