@@ -27,7 +27,8 @@ _HOMES = {  # module: the public names that live there
     "diffusion.sampling": "Sampler every sample walk",
     "diffusion.bound": ("Bound bound_moves move_variance posterior_log_variance variational_bound variational_weights"),
     "nets": (
-        "AttentionUNet Autoencoder Classifier ContextUNet DiffusionTransformer LayerNormUNet SceneReader TextUNet summary"
+        "AttentionUNet Autoencoder Classifier ContextUNet DiffusionTransformer LayerNormUNet SceneReader TextUNet"
+        " summary"
     ),
     "nets.text": "CrossAttention TextEncoder",
     "nets.maps": "attention_maps",

@@ -22,14 +22,14 @@ def blobs(at: Tensor, size: int) -> Tensor:
 def trials(rng: torch.Generator) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """Three captions, of other numbers of pictures; where a picture is wrong, its nouns look at places that are
     as far apart as in the others, nearer by little or much, or further."""
-    for nearer in (0.6, 0.0, 0.12, -0.5):
+    for nearer in (0.5, 0.15, 0.0, -0.6):
         for size, most in ((4, 6), (8, 12), (8, 40)):
             right, maps = {}, {}
             for name, n, share in zip(CAPTIONS, (most, most * 3, most * 2), (0.7, 0.55, 0.4), strict=True):
-                wrong = torch.arange(n) >= max(2, round(share * n))
-                right[name] = ~wrong[torch.randperm(n, generator=rng)]
-                first, second = torch.rand(2, n, 2, generator=rng)
-                second = first + (second - first) * (1 - nearer * (~right[name])[:, None])
+                good = torch.arange(n) < max(2, round(share * n))
+                right[name] = good[torch.randperm(n, generator=rng)]
+                first, apart = 0.4 * torch.rand(n, 2, generator=rng), 0.3 + 0.3 * torch.rand(n, 1, generator=rng)
+                second = first + apart * torch.where(right[name], 1.0, 1 - nearer)[:, None]
                 strength = 0.1 + torch.rand(n, 2, 1, 1, generator=rng)  # how much is looked at a word at all
                 maps[name] = strength * torch.stack([blobs(first, size), blobs(second, size)], 1)
             yield right, maps

@@ -149,7 +149,7 @@ class Halving:
         return self.scale * avg_pool2d(x, 2).sinh()
 
     def decode(self, z: Tensor) -> Tensor:
-        return 1.5 * interpolate(z / self.scale, scale_factor=2).asinh()
+        return 3 * interpolate(z / self.scale, scale_factor=2).asinh()
 
     def __call__(self) -> None:
         """So that a report doesn't print an address."""
