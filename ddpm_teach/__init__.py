@@ -16,6 +16,7 @@ _HOMES = {  # module: the public names that live there
     "diffusion.schedule": (
         "SCHEDULES Schedule cosine from_betas linear scaled_linear sqrt_beta straight zero_terminal_snr"
     ),
+    "diffusion.vocabularies": "DDPM EDM FLOW_TIME VOCABULARIES Vocabulary",
     "diffusion.forward": "add_noise forward_step noise_from picture_from posterior velocity",
     "diffusion.targets": (
         "EPS FLOW TARGETS Target V X0 clipped from_eps from_flow from_v from_x0 projected snr_weight thresholded"
@@ -23,13 +24,17 @@ _HOMES = {  # module: the public names that live there
     "diffusion.guidance": "gradient guided inpainting score_corrected",
     "diffusion.noise": "draw_noise dropped_out repeated",
     "diffusion.times": "ldm_quad ldm_uniform leading quadratic trailing",
-    "diffusion.steps": "ddim_inversion ddim_step ddpm_step heun_step",
-    "diffusion.sampling": "Sampler every sample walk",
+    "diffusion.steps": "ddim_inversion ddim_step ddpm_step dpm_step every heun_step walk",
     "diffusion.bound": ("Bound bound_moves move_variance posterior_log_variance variational_bound variational_weights"),
-    "nets": "AttentionUNet Autoencoder Classifier ContextUNet LayerNormUNet SceneReader TextUNet summary",
+    "nets": (
+        "AttentionUNet Autoencoder Classifier ContextUNet DiffusionTransformer LayerNormUNet SceneReader TextUNet"
+        " summary"
+    ),
     "nets.text": "CrossAttention TextEncoder",
+    "nets.maps": "attention_maps",
     "nets.blocks": "sinusoids",
     "model": "Model",
+    "sampler": "Sampler sample",
     "weights": "load_model load_pretrained load_weights save_weights",
     "data.images": "ImageSet",
     "data.mixture": "Mixture",

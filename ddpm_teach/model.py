@@ -17,7 +17,6 @@ from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.prompts import claim, described
 from ddpm_teach.data.sets import load
 from ddpm_teach.data.tokens import Tokenizer
-from ddpm_teach.diffusion.sampling import Sampler
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, Target, target_named
 from ddpm_teach.diffusion.types import Denoiser, Frame, Net
@@ -121,6 +120,8 @@ class Model:
         """
         if self.tokenizer is None:
             raise ValueError("draw: this network isn't told words; use sample(model, n, model.context(name))")
+        from ddpm_teach.sampler import Sampler
+
         captions = [caption] if isinstance(caption, str) else list(caption)
         contexts = self.context(*captions, n=n)
         sampler = Sampler(steps=steps, guidance_scale=guidance_scale, **options)

@@ -27,7 +27,7 @@ import ddpm_teach
 from ddpm_teach.cli import COMMANDS, main, sample as sample_command, train as train_command
 from ddpm_teach.cli.lab import FIRST_LESSON
 from ddpm_teach.cli.sample import draw
-from ddpm_teach.diffusion.sampling import Sampler
+from ddpm_teach.sampler import Sampler
 from ddpm_teach.storage import course_path
 from ddpm_teach.training import pages, presets, runs
 from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint

@@ -15,9 +15,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from ddpm_teach import AttentionUNet, Classifier, ContextUNet, LayerNormUNet, show, summary
-from ddpm_teach.nets.wiring import wiring
+from ddpm_teach import (
+    AttentionUNet,
+    Classifier,
+    ContextUNet,
+    DiffusionTransformer,
+    LayerNormUNet,
+    TextUNet,
+    show,
+    summary,
+)
+from ddpm_teach.nets.wiring import named_parts, wiring
 from ddpm_teach.show.pictures import to_uint8
+from tests.test_nets import awake
 
 SMALL_ATTENTION = dict(widths=(8, 16, 24, 32, 32, 24), size=16, heads=2, groups=4, attention_at=(8,))
 NETS = {
@@ -25,6 +35,9 @@ NETS = {
     "context": ContextUNet(3, 32, 5, 16),
     "attention": AttentionUNet(**SMALL_ATTENTION, context_dim=4),
     "attention without context": AttentionUNet(**SMALL_ATTENTION),
+    "words": TextUNet(9, 5, widths=(16, 32)),
+    "words, three levels": awake(TextUNet(9, 5, 3, 64, 2, widths=(8, 16, 32))),
+    "transformer": awake(DiffusionTransformer(9, 5, width=32, depth=3)),
 }
 POINTS = torch.tensor([1.2, 1.6]), torch.tensor([1.8, 0.3])
 EVERY = {
@@ -76,9 +89,10 @@ def test_words_are_large_enough_lie_on_no_others_and_inside_of_the_page(name):
 def test_every_part_of_a_network_stands_with_its_name_and_its_shape(name):
     net, said = NETS[name], words(show.unet_drawing(NETS[name]))
     table = {layer.name: layer.output for layer in summary(net).layers if "time" not in layer.name}
-    parts = [part for part, _ in net.named_children() if not part.startswith(("time", "context", "embed"))]
+    others = ("time", "context", "embed", "text", "modulation", "norm")
+    parts = [part for part, _ in named_parts(net) if not part.startswith(others)]
     for part in parts:  # whose last layer's output is its own
-        shape = [output for layer, output in table.items() if layer.split(".")[0] == part][-1]
+        shape = [output for layer, output in table.items() if f"{layer}.".startswith(f"{part}.")][-1]
         assert said[said.index(part) + 1] == "×".join(map(str, shape))
 
 
@@ -98,6 +112,9 @@ def test_another_width_or_size_is_another_drawing():
         ("context", 3, 2, 2, 0),
         ("attention", 3, 6, 6, 0),
         ("attention without context", 3, 6, 0, 0),
+        ("words", 1, 3, 3, 0),  # a new one has the words by the time's embedding alone
+        ("words, three levels", 2, 5, 5, 0),
+        ("transformer", 0, 4, 4, 0),
     ],
 )
 def test_arrows_are_as_many_as_there_are_connections(name, skips, times, contexts, sums):
@@ -121,6 +138,9 @@ def test_attention_is_marked_where_it_is():
         return sum(color != first for color in others)
 
     assert [colors(at) for at in ((), (8,), (16,), (2, 4))] == [0, 2, 1, 3]
+    figure = show.unet_drawing(NETS["words, three levels"])  # whose levels of 32×32 have none
+    first, *others = [patch.get_edgecolor() for patch in figure.axes[0].patches]
+    assert sum(color != first for color in others) == 3
 
 
 class Mine(nn.Module):

@@ -10,8 +10,7 @@ import torch
 
 from ddpm_teach.diffusion.forward import add_noise
 from ddpm_teach.diffusion.guidance import gradient, guided, inpainting, score_corrected
-from ddpm_teach.diffusion.sampling import walk
-from ddpm_teach.diffusion.steps import ddim_step
+from ddpm_teach.diffusion.steps import ddim_step, walk
 from ddpm_teach.diffusion.targets import clipped, from_eps, from_v
 from ddpm_teach.diffusion.times import trailing
 

@@ -79,6 +79,12 @@ def own_net(shape: object) -> torch.nn.Module:
     return made
 
 
+def maps_of(net: object) -> None:
+    with m.attention_maps(net):
+        nobody()
+
+
+TOKENIZER = m.Tokenizer(("a", "knight", "red"), length=4)
 BROKEN = torch.full((3, 5), math.nan)
 GUIDED = m.guided(nobody, torch.zeros(3, 5), 2.0)
 DDIM = m.ddim_step(m.from_eps(nobody, S), S)
@@ -444,6 +450,9 @@ CASES = {
     "net dropout": (lambda: AttentionUNet(dropout=2.0), ValueError, ["dropout: ", "2.0"]),
     "net widths number": (lambda: AttentionUNet(widths=64), TypeError, ["widths: ", "64", "widths=("]),
     "net attention": (lambda: AttentionUNet(attention_at=16), TypeError, ["attention_at: ", "16", "attention_at=("]),
+    "net words": (lambda: m.TextUNet(words=True), TypeError, ["words: ", "≥ 2", "True"]),
+    "net text widths": (lambda: m.TextUNet(9, widths=80), TypeError, ["widths: ", "80", "widths=("]),
+    "net transformer depth": (lambda: m.DiffusionTransformer(9, depth=0), ValueError, ["depth: ", "≥ 1", "got 0"]),
     "net image_shape": (
         lambda: LayerNormUNet((28, 28)),
         TypeError,
@@ -460,6 +469,25 @@ CASES = {
     ),
     "own net without a shape": (lambda: Model(own_net(None), S), TypeError, ["net: ", "None", "net.image_shape = ("]),
     "own net with half a shape": (lambda: Model(own_net((1, None)), S), TypeError, ["net: ", "net.image_shape = ("]),
+    # words
+    "captions of numbers": (lambda: TOKENIZER.encode([3]), TypeError, ["captions: ", "got 3", '"3"']),
+    "captions a number": (lambda: TOKENIZER.encode(3), TypeError, ["captions: ", "got 3", '"a red apple"']),
+    "word unknown": (lambda: TOKENIZER.encode("a knigt"), ValueError, ["captions: ", "'knigt'", "knight"]),
+    "caption too long": (
+        lambda: TOKENIZER.encode("a a a a a"),
+        ValueError,
+        ["captions: ", "at most 4", "got 5", "1 out"],
+    ),
+    "words in a list": (lambda: m.Tokenizer(["red"]), TypeError, ["words: ", "tuple", "['red']", "vocabulary()"]),
+    "words in two rows": (lambda: TOKENIZER.decode([[1], [2]]), ValueError, ["row: ", "0…3", "[[1], [2]]", "for row"]),
+    "words of floats": (lambda: TOKENIZER.decode(torch.ones(2)), ValueError, ["row: ", "0…3", "for row"]),
+    "captions as text": (
+        lambda: m.TextUNet(9)(torch.zeros(1, 16, 8, 8), T3[:1], "a knight"),
+        TypeError,
+        ["c: ", "(1, 56)", "'a knight'", "tokenizer.encode"],
+    ),
+    "maps of a Model": (lambda: maps_of(model()), TypeError, ["net: ", "model.net"]),
+    "maps of no words": (lambda: maps_of(net()), ValueError, ["net: ", "words", "TextUNet", "ContextUNet"]),
     # classes and contexts
     "classes as a word": (
         lambda: Model(net(context_dim=2), S, classes="ab"),

@@ -8,18 +8,32 @@ import pytest
 import torch
 
 from ddpm_teach import nets
-from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet, summary
+from ddpm_teach.nets import AttentionUNet, ContextUNet, DiffusionTransformer, LayerNormUNet, TextUNet, summary
 from ddpm_teach.nets.attention_unet import Attention
 from ddpm_teach.nets.blocks import sinusoids
 from ddpm_teach.nets.layernorm_unet import PictureNorm
 
 TINY = dict(widths=(8, 16, 16, 16, 24, 24), groups=8, heads=2, size=16)
+TINY_TEXT = dict(widths=(8, 16), text_width=8, groups=4, heads=2)
+
+
+def awake(net: torch.nn.Module) -> torch.nn.Module:
+    """With noise in the weights that begin as zeros, as those have that decide how much of a part is added."""
+    for weights in net.parameters():
+        if not weights.any():
+            torch.nn.init.normal_(weights, std=0.2)
+    return net
+
+
 SMALL = {
     "ContextUNet": lambda: ContextUNet(1, 8, 3),
     "ContextUNet, GroupNorm": lambda: ContextUNet(1, 8, 3, norm="group"),
     "LayerNormUNet": lambda: LayerNormUNet((1, 12, 12)),
     "AttentionUNet": lambda: AttentionUNet(1, **TINY),
     "AttentionUNet, context": lambda: AttentionUNet(3, context_dim=3, **TINY),
+    "TextUNet": lambda: awake(TextUNet(9, 5, 2, 8, dropout=0.1, **TINY_TEXT)),
+    "TextUNet, pooled": lambda: awake(TextUNet(9, 5, 2, 8, pooled=True, positions=False, **TINY_TEXT)),
+    "DiffusionTransformer": lambda: awake(DiffusionTransformer(9, 5, 2, 8, 2, 16, 2, 2, text_width=8)),
 }
 
 
@@ -35,9 +49,9 @@ def net(request) -> torch.nn.Module:
 
 def inputs(net: torch.nn.Module, b: int = 4) -> list[torch.Tensor]:
     """x, t and, for a network that takes one, c."""
-    width = net.config.get("context_dim")
-    context = [] if width is None else [torch.randn(b, width)]
-    return [torch.randn(b, *net.image_shape), torch.randint(1, net.T + 1, (b,)), *context]
+    context = nets.random_contexts(net, b)
+    c = [] if context is None else [context]
+    return [torch.randn(b, *net.image_shape), torch.randint(1, net.T + 1, (b,)), *c]
 
 
 # --- what all networks promise --------------------------------------------------------------------------------------
@@ -101,7 +115,7 @@ def test_half_precision_tells_neighbouring_times_apart(net, dtype):
         c[0][1] = c[0][0]
     with torch.autocast("cpu", dtype):
         mixed = net(x, times, *c)
-    half = net.to(dtype)(x.to(dtype), times, *(value.to(dtype) for value in c))
+    half = net.to(dtype)(x.to(dtype), times, *(value.to(dtype) if value.is_floating_point() else value for value in c))
     for answer in (mixed, half):
         assert not torch.equal(answer[0], answer[1])
 
@@ -126,7 +140,7 @@ def test_only_training_has_chance_in_it(net, training):
     net.train(training)
     given = inputs(net)
     same = torch.equal(net(*given), net(*given))
-    assert same == (not (training and isinstance(net, AttentionUNet)))
+    assert same == (not (training and net.config.get("dropout", 0) > 0))
 
 
 def test_the_summary_counts_every_layer_once(net):
@@ -138,7 +152,9 @@ def test_the_summary_counts_every_layer_once(net):
     assert sum(layer.parameters for layer in table.layers) == table.parameters - idle
     assert sum(layer.flops for layer in table.layers) == table.flops > 0
     attention = [layer for layer in table.layers if layer.kind == "Attention"]
-    assert bool(attention) == isinstance(net, AttentionUNet), "what isn't in a layer of its own has a row as well"
+    assert bool(attention) == isinstance(net, AttentionUNet | TextUNet), (
+        "what isn't in a layer of its own has a row as well"
+    )
     assert all(layer.flops == 2 * 2 * layer.output[0] * math.prod(layer.output[1:]) ** 2 for layer in attention)
     text, page = repr(table), table._repr_html_()
     for layer in table.layers:

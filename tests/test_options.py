@@ -106,6 +106,8 @@ def test_every_preset_builds_a_network_for_its_pictures(name, budget):
     channels, side = (3, options.size or 32) if name in colored else (1, options.size or 28)
     if name in ("sprites", "sprites-context"):
         channels, side = 3, 16
+    if name == "scenes":
+        channels, side = 16, 8  # of latents
     assert net.image_shape == (channels, side, side) and options.budget == budget
     if name == "autoencoder":  # which knows no times and no contexts
         return

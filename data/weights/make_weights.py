@@ -111,7 +111,7 @@ def make_reader(steps: str) -> None:
         images = load_scenes(split, 2000)
         read = load_reader().read(images.pictures(slice(None)))
         seen = agreement([truth(images.attributes, i) for i in range(len(images))], read)
-        print(split, {name: round(share, 4) for name, share in seen.items()}, flush=True)
+        print(split, {name: f"{share.value:.2%}" for name, share in seen.items()}, flush=True)
 
 
 def make_autoencoder(checkpoint: str) -> None:

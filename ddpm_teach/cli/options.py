@@ -15,8 +15,8 @@ from ddpm_teach.checks import check_int
 if TYPE_CHECKING:
     import torch
 
-    from ddpm_teach.diffusion.sampling import Sampler
     from ddpm_teach.model import Model
+    from ddpm_teach.sampler import Sampler
 
 
 def whole(text: str) -> int:
@@ -100,9 +100,9 @@ def device_named(name: str | None) -> torch.device:
 
 def add_sampler(command: argparse.ArgumentParser) -> None:
     """The options of a `Sampler`, and the seed."""
-    from ddpm_teach.diffusion.sampling import SAMPLERS, Sampler
     from ddpm_teach.diffusion.times import SPACINGS
     from ddpm_teach.hardware.precision import PRECISIONS
+    from ddpm_teach.sampler import SAMPLERS, Sampler
 
     defaults = defaults_of(Sampler)
     words = [
@@ -129,8 +129,8 @@ def sampler_of(args: argparse.Namespace) -> Sampler:
     Raises:
         ValueError: for a bad option, or one without effect.
     """
-    from ddpm_teach.diffusion.sampling import Sampler
     from ddpm_teach.hardware.precision import check_precision
+    from ddpm_teach.sampler import Sampler
 
     check_int("seed", args.seed, 0, 2**63 - 1)
     options = {

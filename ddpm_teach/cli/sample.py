@@ -25,10 +25,10 @@ from ddpm_teach.cli.options import (
     takes_classes,
     whole,
 )
-from ddpm_teach.diffusion.sampling import Sampler
 from ddpm_teach.evaluation.evaluate import chunk_seed
 from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import Model
+from ddpm_teach.sampler import Sampler
 from ddpm_teach.show.pictures import FILMS, check_ending, save_film, save_png, to_uint8
 from ddpm_teach.weights import NAMES, load_model
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -53,16 +53,16 @@ class Tokenizer:
         """How many ids there are, padding among them: the `words` of a network."""
         return len(self.words) + 1
 
-    def encode(self, captions: str | Sequence[str]) -> Int[Tensor, "n length"]:
+    def encode(self, captions: str | Iterable[str]) -> Int[Tensor, "n length"]:
         """The ids of the captions' words, a row for each caption, filled up with zeros.
 
         Raises:
             TypeError: for what isn't text.
             ValueError: for a word that isn't known, or a caption of more than `length` words.
         """
-        captions = [captions] if isinstance(captions, str) else captions
-        if not isinstance(captions, Sequence) and not hasattr(captions, "tolist"):  # a column of an ImageSet has that
+        if not isinstance(captions, Iterable):
             raise TypeError(f'captions: expected text, or a list of texts, got {shown(captions)}; write "a red apple"')
+        captions = [captions] if isinstance(captions, str) else list(captions)
         ids = torch.zeros(len(captions), self.length, dtype=torch.long, device="cpu")
         for row, caption in zip(ids, captions, strict=True):
             if not isinstance(caption, str):

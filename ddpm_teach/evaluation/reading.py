@@ -6,9 +6,10 @@ order of its own: the sprite further left comes first, or the upper one where on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.prompts import Record
 from ddpm_teach.data.scenes import records
 from ddpm_teach.evaluation.judges import SPECKLE
+from ddpm_teach.evaluation.metrics import Measured
 from ddpm_teach.nets.reader import Names, SceneReader, centres_of
 from ddpm_teach.storage import course_path
 from ddpm_teach.weights import load_net
@@ -39,6 +41,16 @@ class Reading(NamedTuple):
     background: str
     relation: str
     sprites: tuple[Record, ...]
+
+
+@runtime_checkable
+@runtime_checkable
+class Reads(Protocol):
+    """Who reads pictures (n, 3, 32, 32) in [-1, 1]."""
+
+    def read(self, x: Tensor) -> list[Reading]: ...
+
+    def features(self, x: Tensor) -> Tensor: ...
 
 
 class Reader:
@@ -162,11 +174,39 @@ def _loss(net: SceneReader, x: Tensor, told: dict[str, Tensor], rng: torch.Gener
     )
 
 
-def agreement(real: Sequence[Reading], read: Sequence[Reading]) -> dict[str, float]:
-    """The share of n scenes of which the background is read rightly, of which the relation, and for each column the
-    share of the sprites: of two those of one place are compared, and those that aren't seen are wrong."""
+def agreement(real: Sequence[Reading], read: Sequence[Reading]) -> dict[str, Measured]:
+    """The share of scenes of which the background is read rightly, of which the relation, and for each column the share
+    of the sprites: of two, those in one place are compared, and a sprite that isn't seen is read wrongly."""
     pairs = list(zip(real, read, strict=True))
     both = [pair for one, other in pairs for pair in zip_longest(one.sprites, other.sprites[: len(one.sprites)])]
-    whole = {name: np.mean([getattr(a, name) == getattr(b, name) for a, b in pairs]) for name in Reading._fields[:2]}
-    columns = {name: np.mean([b is not None and a[name] == b[name] for a, b in both]) for name in real[0].sprites[0]}
-    return {name: float(share) for name, share in (whole | columns).items()}
+    whole = {name: [getattr(a, name) == getattr(b, name) for a, b in pairs] for name in ("background", "relation")}
+    columns = {name: [b is not None and a[name] == b[name] for a, b in both] for name in real[0].sprites[0]}
+    return {name: Measured.share(sum(right), len(right)) for name, right in (whole | columns).items()}
+
+
+class Reconstructed(NamedTuple):
+    """The share that is read rightly on reconstructions, and on their originals."""
+
+    reconstruction: Measured
+    original: Measured
+
+    @property
+    def ratio(self) -> float:
+        """What reconstruction leaves; NaN where originals can't be read."""
+        return self.reconstruction.value / self.original.value if self.original.value else math.nan
+
+
+def compared_by_reconstruction(
+    roundtrip: Callable[[Tensor], Tensor], reader: Reads, images: ImageSet
+) -> dict[str, Reconstructed]:
+    """For background, relation and every column: how much of what is read on scenes is still read after a round trip.
+
+    Args:
+        roundtrip: pictures in [-1, 1] → their reconstructions, PART at a time.
+        images: scenes, with their attributes.
+    """
+    x, real = images.pictures(slice(None)), [truth(images.attributes, i) for i in range(len(images))]
+    with torch.no_grad():
+        again = torch.cat([roundtrip(part) for part in x.split(PART)])
+    before, after = (agreement(real, reader.read(pictures)) for pictures in (x, again))
+    return {name: Reconstructed(after[name], before[name]) for name in before}

@@ -19,9 +19,10 @@ from ddpm_teach.nets.layernorm_unet import LayerNormUNet
 from ddpm_teach.nets.reader import SceneReader
 from ddpm_teach.nets.summary import summary
 from ddpm_teach.nets.text_unet import TextUNet
+from ddpm_teach.nets.transformer import DiffusionTransformer
 
-_ALL = (AttentionUNet, Autoencoder, Classifier, ContextUNet, LayerNormUNet, SceneReader, TextUNet)
-NETS = {net.__name__: net for net in _ALL}
+_DENOISERS = (AttentionUNet, ContextUNet, DiffusionTransformer, LayerNormUNet, TextUNet)
+NETS = {net.__name__: net for net in (*_DENOISERS, Autoencoder, Classifier, SceneReader)}
 
 
 def unwrapped(net: Any) -> Any:
@@ -124,6 +125,7 @@ __all__ = [
     "Autoencoder",
     "Classifier",
     "ContextUNet",
+    "DiffusionTransformer",
     "LayerNormUNet",
     "SceneReader",
     "TextUNet",

@@ -34,9 +34,9 @@ def check_divides(name: str, widths: Sequence[int], **parts: int) -> None:
 def check_grid(size: int, patch: int, halvings: int = 0) -> int:
     """The height of a picture in patches; refuses one that can't be halved so often."""
     if size % (patch * 2**halvings):
-        times = f" · 2^{halvings}, for {halvings + 1} widths," if halvings else ""
+        times = f" · 2^{halvings}, for {halvings + 1} widths" if halvings else ""
         raise ValueError(
-            f"size: expected a multiple of patch = {patch}{times} got {size}; pad the pictures (data.load(size=…))"
+            f"size: expected a multiple of patch = {patch}{times}, got {size}; pad the pictures (data.load(size=…))"
         )
     return size // patch
 

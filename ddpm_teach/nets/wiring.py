@@ -125,7 +125,7 @@ def _changed(value: Tensor, rng: torch.Generator) -> Tensor:
     return torch.randn(value.shape, generator=rng, device="cpu").to(value)
 
 
-def _parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
+def named_parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
     """The network's own attributes, and what is in its lists, "levels.0"."""
     parts = []
     for name, child in net.named_children():
@@ -147,7 +147,7 @@ def _run(net: nn.Module, inputs: Mapping[str, Tensor], held: Mapping[str, Tensor
 
     hooks = [
         part.register_forward_hook(lambda _, args, named, y, name=name: note(name, args, named, y), with_kwargs=True)
-        for name, part in _parts(net)
+        for name, part in named_parts(net)
     ]
     try:
         with evaluating(net), torch.no_grad():

@@ -14,13 +14,15 @@ from torch import nn
 
 from ddpm_teach.nets import unwrapped
 from ddpm_teach.nets.attention_unet import Attention
-from ddpm_teach.nets.wiring import Part, joined, wiring
+from ddpm_teach.nets.text import CrossAttention
+from ddpm_teach.nets.wiring import Part, joined, named_parts, wiring
 from ddpm_teach.show.paper import BLUE, GREEN, GREY, INK, ORANGE, PINK, SMALL, arrow, box, sheet, write
 from ddpm_teach.show.plots import STYLE
 
 PAGE, EDGE, COLUMNS = 760, 12, 9  # pixels of a page and its edge; on how many columns there is room for names
 TALLEST, WIDEST = 88, 26  # pixels of the largest box
 TITLE, ABOVE, WORDS, LEGEND = 30, 30, 32, 30  # pixels of the first line, over a row, for the words under it, at the end
+ATTENTION = (Attention, CrossAttention)
 ENTERS = {"time": ("t", ORANGE), "context": ("c", GREEN)}
 
 
@@ -92,8 +94,8 @@ def unet_drawing(net: nn.Module) -> Figure:
     write(axes, EDGE, 15, kind, size=11, ha="left", weight="bold")
     note = "under each box: its name in the network, channels × height × width"
     write(axes, figure.bbox.width - EDGE, 15, note, GREY, ha="right")
-    modules = dict(unwrapped(net).named_children())
-    attentive = {name for name, m in modules.items() if any(isinstance(inner, Attention) for inner in m.modules())}
+    modules = named_parts(unwrapped(net))
+    attentive = {name for name, m in modules if any(isinstance(inner, ATTENTION) for inner in m.modules())}
     for part in parts:
         _part(axes, part, boxes[part.name], part.name in attentive)
         if part.name in before:

@@ -8,10 +8,10 @@ import torch
 
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.sets import load
-from ddpm_teach.diffusion.sampling import sample
 from ddpm_teach.model import Model
 from ddpm_teach.nets.autoencoder import Autoencoder
 from ddpm_teach.nets.blocks import evaluating
+from ddpm_teach.sampler import sample
 from ddpm_teach.show.pictures import save_png
 from ddpm_teach.training.autoencoding import is_autoencoder, reconstruction_error
 from ddpm_teach.training.loop import validation_loss

@@ -20,10 +20,10 @@ from IPython.display import display
 from ipywidgets import FloatSlider, IntSlider
 
 from ddpm_teach.checks import check_int, check_model
-from ddpm_teach.diffusion.sampling import SAMPLERS, Sampler
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.diffusion.types import Frame
 from ddpm_teach.model import Model
+from ddpm_teach.sampler import SAMPLERS, Sampler
 from ddpm_teach.show.films.scrubber import scrub
 from ddpm_teach.show.films.sheet import SCRIPT, STYLE, Scrubber
 

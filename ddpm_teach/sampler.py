@@ -1,4 +1,4 @@
-"""The walk from noise to a picture, and a whole sampler by name: the last line makes the first two. Lesson 06.
+"""A whole sampler by name: the last line does what the first two do. Lesson 06.
 
 denoise = clipped(from_eps(guided(net, context, 2.0), schedule), schedule)
 frames = walk(ddim_step(denoise, schedule), x_T, trailing(schedule.T, 50))
@@ -8,63 +8,28 @@ x = sample(model, 8, model.context("hero"), steps=50, guidance_scale=2.0)
 from __future__ import annotations
 
 import collections
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import PRECISIONS, Images, check_int, check_model, check_number, check_walk, check_word
+from ddpm_teach.checks import PRECISIONS, check_int, check_model, check_number, check_word
 from ddpm_teach.diffusion.guidance import guided
 from ddpm_teach.diffusion.noise import NoiseSource
 from ddpm_teach.diffusion.schedule import Schedule
-from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, heun_step
+from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, dpm_step, heun_step, walk
 from ddpm_teach.diffusion.targets import clipped
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.diffusion.types import Denoiser, Frame, Net, Step, carrying
-
-Model = Any  # ddpm_teach.model's: it knows this room, and the room nothing of it
+from ddpm_teach.model import Model
 
 SAMPLERS: dict[str, Callable[[Denoiser, Schedule, float, NoiseSource], Step]] = {
     "ddim": lambda denoise, schedule, eta, rng: ddim_step(denoise, schedule, eta, rng=rng),
     "ddpm": lambda denoise, schedule, eta, rng: ddpm_step(denoise, schedule, rng=rng),
     "heun": lambda denoise, schedule, eta, rng: heun_step(denoise, schedule),
+    "dpm": lambda denoise, schedule, eta, rng: dpm_step(denoise, schedule),
 }
-
-
-def walk(step: Step, x: Images, times: Iterable[int]) -> Iterator[Frame]:
-    """Yields a copy of x at times[0], then the frame after each move: normal noise at T leads to pictures at 0.
-
-    Frames may be kept: their tensors are new, if the network's are. No gradients; the caller's grad mode is left alone.
-    `times` are whole numbers ≥ 0, such as trailing(T, 50); they and x are checked now, before any frame. Lesson 04.
-    """
-    times = check_walk(x, times)
-
-    def frames() -> Iterator[Frame]:
-        yield (frame := Frame(times[0], x.detach().clone()))
-        for t, s in itertools.pairwise(times):
-            with torch.no_grad():  # around the step only: a yield in here would change the caller's grad mode
-                frame = step(frame.x, t, s)
-            yield frame
-
-    return frames()
-
-
-def every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
-    """Every n-th frame of a stream (n ≥ 1), always with the first and the last. Lesson 04."""
-    check_int("n", n, 1)
-
-    def chosen() -> Iterator[Frame]:
-        i = -1
-        for i, frame in enumerate(frames):
-            if i % n == 0:
-                yield frame
-        if i > 0 and i % n:
-            yield frame
-
-    return chosen()
 
 
 @dataclass(frozen=True)
