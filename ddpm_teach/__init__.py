@@ -38,6 +38,7 @@ _HOMES = {  # module: the public names that live there
     "weights": "load_autoencoder load_model load_pretrained load_weights save_weights",
     "data.images": "ImageSet",
     "data.mixture": "Mixture",
+    "data.palette": "onto palette",
     "data.sets": "load",
     "data.tokens": "Tokenizer",
     "data.folder": "from_folder",
@@ -48,7 +49,8 @@ _HOMES = {  # module: the public names that live there
     "training.loop": "TrainLog diffusion_loss train validation_loss",
     "training.presets": "build_net preset",
     "evaluation.metrics": (
-        "Measured Moments class_accuracy diversity frechet frechet_distance in_parts load_classifier nearest"
+        "Measured Moments PrecisionRecall class_accuracy diversity frechet frechet_distance in_parts load_classifier"
+        " nearest precision_recall"
     ),
     "evaluation.evaluate": "evaluate",
     "storage": "course_path",

@@ -11,7 +11,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from ddpm_teach import nets
-from ddpm_teach.checks import check_classes, check_finite, check_int, check_schedule, shown
+from ddpm_teach.checks import check_classes, check_finite, check_int, check_positive, check_schedule, shown
 from ddpm_teach.data.attributes import Attributes
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.prompts import claim, described
@@ -39,11 +39,13 @@ class Model:
         data: the name of the data set that it was trained on, for `load`.
         tokenizer: of a network that is told words, which makes its contexts of captions.
         autoencoder: of a network whose pictures are latents, which decodes them.
+        limit: what a Sampler clips x̂_0 to, [-limit, limit]; None for latents, which have no
+            ends.
 
     Raises:
         TypeError: for a network without `image_shape`, what is no schedule, or classes that aren't names.
         ValueError: for a schedule or target that the network wasn't trained for, as far as it knows, a class named
-            twice, or another number of classes than its contexts are wide.
+            twice, another number of classes than its contexts are wide, or a limit that isn't above 0.
     """
 
     net: nn.Module | Net
@@ -55,6 +57,7 @@ class Model:
     data: str = ""
     tokenizer: Tokenizer | None = None
     autoencoder: Autoencoder | None = None
+    limit: float | None = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", target_named(self.target))
@@ -68,6 +71,10 @@ class Model:
                 f"autoencoder: its latents have shape {self.autoencoder.latent_shape}, but the network draws"
                 f" {self.image_shape}; take the one that it was trained with"
             )
+        if self.autoencoder is not None:
+            object.__setattr__(self, "limit", None)
+        if self.limit is not None:
+            check_positive("limit", self.limit)
 
     @property
     def image_shape(self) -> tuple[int, ...]:

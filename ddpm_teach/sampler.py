@@ -34,7 +34,7 @@ SAMPLERS: dict[str, Callable[[Denoiser, Schedule, float, NoiseSource], Step]] = 
 
 @dataclass(frozen=True)
 class Sampler:
-    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to [-1, 1], but for latents.
+    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to the model's limit.
 
     Attributes:
         kind: "ddim", "ddpm" or "heun".
@@ -92,7 +92,7 @@ class Sampler:
             strong = f"guidance_scale: {self.guidance_scale} makes numbers that aren't finite; use one nearer to 1"
             wanted, unwanted = contexts.to(x.device), negative if negative is None else negative.to(x.device)
             net = _summed(guided(net, wanted, self.guidance_scale, unwanted), sums, strong)
-        denoise = model.read(net) if model.autoencoder else clipped(model.read(net), schedule)
+        denoise = model.read(net) if model.limit is None else clipped(model.read(net), schedule, model.limit)
         return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times), sums)
 
 

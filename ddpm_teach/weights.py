@@ -72,7 +72,7 @@ def save_weights(path: str | Path, model: Model, **meta: object) -> None:
     tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
     if not all(t.isfinite().all() for t in tensors.values()):
         raise ValueError(f"net: has weights that aren't finite, or too large for half precision; {path} isn't written")
-    meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name}
+    meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name, "limit": model.limit}
     told = told_record(model.tokenizer or model.attributes)
     meta |= told | {"data": model.data} if told else {}
     if model.autoencoder is not None:
@@ -108,6 +108,7 @@ def load_weights(path: str | Path) -> Model:
             data=meta.get("data", ""),
             tokenizer=told if words else None,
             autoencoder=autoencoder,
+            limit=meta.get("limit", 1.0),
         )
 
 

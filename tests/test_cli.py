@@ -152,6 +152,15 @@ OTHERS = {
     "build 99_nothing.ipynb": ["99_nothing.ipynb"],
     "build afile": ["afile", "notebook"],
     "lab --folder afile": ["--folder", "afile"],
+    "class": ["COMMAND"],
+    "class grow out": ["'grow'", "build"],
+    "class build out": ["--for"],
+    "class build out --for parents": ["--for", "students, teachers", "'parents'"],
+    "class build album --for students": ["out", "album", "empty"],
+    "class build afile --for students": ["out", "afile", "file"],
+    "class build out --for students --lessons 00 77": ["--lessons", "'77'", "00, 01"],
+    "class build out --for students --exercises album": ["--exercises", "album", "class_exercises.py"],
+    "class build out --for teachers --no-hints": ["--no-hints", "leave"],
 }
 EVERYWHERE = {  # in each command that draws or trains
     f"--seed {HUGE}": ["--seed", "2^63"],
@@ -201,6 +210,8 @@ TAKES_A_PATH = {
     "train --resume --out": "--out",
     "lab --folder": "--folder",
     "build": "LESSON",
+    "class build --for students": "OUT",
+    "class build out --for students --exercises": "--exercises",
 }
 
 

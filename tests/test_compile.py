@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import ddpm_teach as m
+from ddpm_teach.nets import random_contexts
 from tests.laws import smooth_net, steps_of_every_kind, strong
 
 SCHEDULE = strong(m)
@@ -96,6 +97,8 @@ def test_a_schedule_that_has_no_tables_yet_is_traced_too():
         m.ContextUNet(1, 8, 3),
         m.LayerNormUNet((1, 12, 12)),
         m.AttentionUNet(1, (8, 16, 16, 16, 24, 24), groups=8, heads=2, size=16, dropout=0.0, context_dim=3),
+        m.TextUNet(9, 5, 2, widths=(8, 16), text_width=8, groups=4, heads=2),
+        m.DiffusionTransformer(9, 5, 2, width=16, depth=2, text_width=8),
     ],
     ids=lambda net: type(net).__name__,
 )
@@ -103,7 +106,7 @@ def test_every_network_is_one_graph(net, training):
     torch._dynamo.reset()
     net.train(training)
     x, t = torch.randn(2, *net.image_shape), torch.tensor([3, 700])
-    c = [] if net.config.get("context_dim") is None else [torch.eye(3)[:2]]
+    c = [] if (contexts := random_contexts(net, 2)) is None else [contexts]
     compiled = torch.compile(net, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x, t, *c), net(x, t, *c), rtol=1e-4, atol=1e-5)
 

@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+import ddpm_teach as dt
+from ddpm_teach.cli import evaluate as cli_evaluate, main
 from ddpm_teach.data.prompts import parse
 from ddpm_teach.data.scenes import HELD_OUT, load_scenes, records, scenes_of, tells_held_out
 from ddpm_teach.data.sprites import COMBINATIONS, sprites
+from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.evaluation.asked import as_asked, colors_right
 from ddpm_teach.evaluation.maps import mass_inside
 from ddpm_teach.evaluation.reading import Reading, truth
@@ -220,6 +223,28 @@ def test_the_record_is_json_with_every_error_ceiling_and_floor(real):
         assert {"value", "error", "ceiling", "floor", "share of the ceiling", "n"} == row.keys()
     assert {"value", "error", "floor"} == record["Fréchet distance"].keys()
     assert sum("main colour" in line for line in real.lines()) == 3
+
+
+def test_the_command_prints_and_keeps_what_a_model_that_draws_from_words_reaches(oracle, monkeypatch, tmp_path, capsys):
+    net = dt.TextUNet(Tokenizer().size, channels=3, size=32, patch=4, widths=(8, 8), text_width=8, groups=4)
+    asked = {}
+
+    def draw(self, captions: list[str], seed: int, **how: object) -> Tensor:
+        asked.update(how)
+        return torch.stack([*map(oracle.scene, captions)])
+
+    monkeypatch.setattr(dt.Model, "draw", draw)
+    model = dt.Model(net, dt.linear(), tokenizer=Tokenizer())
+    monkeypatch.setattr(cli_evaluate, "load_model", lambda name, device: model)
+    monkeypatch.setattr(cli_evaluate, "load_reader", lambda: oracle)
+    assert main(["evaluate", "scenes", "--n", "20", "--json", str(tmp_path / "scenes.json")]) == 0
+    record = json.loads((tmp_path / "scenes.json").read_text())
+    assert record["weights"] == "scenes" and record["two sprites"]["relation"]["share of the ceiling"] == 1
+    out = capsys.readouterr().out
+    assert "held-out combinations:" in out and "binding" in out and "100.0% ±" in out
+    assert asked["steps"] == 20 and asked["guidance_scale"] > 1
+    assert main(["evaluate", "scenes", "--n", "20", "--steps", "5", "--guidance", "3", "--eta", "1"]) == 0
+    assert (asked["steps"], asked["guidance_scale"], asked["eta"]) == (5, 3, 1)
 
 
 def test_the_distance_of_grey_pictures_is_above_the_floor_and_that_of_scenes_near_it(oracle, real):

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from ddpm_teach.hardware import cuda_graphs as graphs
 from ddpm_teach.hardware.precision import Evaluated, tuned
-from ddpm_teach.nets import AttentionUNet, Classifier, ContextUNet, LayerNormUNet
+from ddpm_teach.nets import AttentionUNet, Classifier, ContextUNet, LayerNormUNet, TextUNet
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 
@@ -52,7 +52,7 @@ def recordings(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("build", [LayerNormUNet, AttentionUNet, lambda: Classifier(1, 28, 10)])
+@pytest.mark.parametrize("build", [LayerNormUNet, AttentionUNet, lambda: TextUNet(9), lambda: Classifier(1, 28, 10)])
 def test_the_networks_of_the_course_are_recorded_on_a_cuda_device_only(build):
     with torch.device("meta"):
         net = build()

@@ -461,6 +461,8 @@ CASES = {
     "net norm": (lambda: ContextUNet(norm=["group"]), ValueError, ["norm: ", "batch, group", "['group']"]),
     "classifier size": (lambda: nets.Classifier(size=4), ValueError, ["size: ", "≥ 8", "got 4"]),
     "classifier classes": (lambda: nets.Classifier(classes=0), ValueError, ["classes: ", "≥ 1", "got 0"]),
+    "reader size": (lambda: nets.SceneReader(size=2), ValueError, ["size: ", "≥ 4", "got 2"]),
+    "reader columns": (lambda: nets.SceneReader(columns=53), TypeError, ["columns: ", "53", "columns=("]),
     "sinusoids odd": (lambda: m.sinusoids(10, 5), ValueError, ["dim: ", "even", "5"]),
     "net description": (
         lambda: m.RunOptions(net={"name": "ContextUNet", "config": {"bogus": 1}}),
@@ -715,6 +717,8 @@ OF_WEIGHTS = {
     "no schedule": ({"alpha_bar": [1.0]}, ""),
     "a schedule of words": ({"alpha_bar": "linear"}, ""),
     "unknown target": ({"target": "score"}, ""),
+    "a limit of words": ({"limit": "none"}, ""),
+    "a limit of nothing": ({"limit": 0.0}, ""),
 }
 OF_RUNS = {
     "no state": ({"state": "gone"}, ""),

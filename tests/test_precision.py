@@ -10,7 +10,7 @@ from torch import nn
 
 from ddpm_teach.hardware import precision
 from ddpm_teach.hardware.precision import Evaluated, InPrecision, Tuned, compute_dtype, describe, tuned
-from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet
+from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet, TextUNet, random_contexts
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 AMX, AVX512 = "_is_amx_tile_supported", "_is_avx512_bf16_supported"
@@ -126,13 +126,15 @@ BUILD = {
     "context": lambda: ContextUNet(1, 8, 3),
     "layernorm": lambda: LayerNormUNet((1, 12, 12)),
     "attention": lambda: AttentionUNet(1, (8, 16, 16, 16, 24, 24), groups=8, heads=2, size=16, context_dim=3),
+    "words": lambda: TextUNet(9, 5, 2, widths=(8, 16), text_width=8, groups=4, heads=2),
 }
 
 
 def arguments(net, dtype=torch.float32):
     x = torch.randn(2, *net.image_shape, generator=torch.Generator().manual_seed(1)).to(dtype)
-    context = [] if net.config.get("context_dim") is None else [torch.eye(3)[:2].to(dtype)]
-    return x, torch.tensor([3, 700]), *context
+    context = random_contexts(net, 2, torch.Generator().manual_seed(2))
+    c = [] if context is None else [context.to(dtype) if context.is_floating_point() else context]
+    return x, torch.tensor([3, 700]), *c
 
 
 @pytest.fixture(params=BUILD)

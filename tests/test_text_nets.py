@@ -103,16 +103,13 @@ def test_the_order_of_words_counts_unless_a_caption_is_a_bag_of_words(options, s
     assert others.abs().max() > 1e-4, "which words they are counts always"
 
 
-def pairs(net: nn.Module) -> float:
-    """The last error of learning to draw "1 2", "2 1", "1 3" and "3 1" as four pictures, two of each the other's
-    negative."""
+def error_of_learning(net: nn.Module) -> float:
+    """The last error of learning to draw "1 2" in white and "2 1" in black."""
     rng = torch.Generator().manual_seed(0)
-    ids = torch.tensor([[1, 2], [2, 1], [1, 3], [3, 1]])
-    first, second = torch.randn(2, 1, *net.image_shape, generator=rng)
-    drawn = torch.cat([first, -first, second, -second])
-    optimizer = torch.optim.Adam(net.parameters(), 5e-3)
-    for _ in range(100):
-        x, t = torch.randn(drawn.shape, generator=rng), torch.randint(1, 1001, (4,), generator=rng)
+    ids, drawn = torch.tensor([[1, 2], [2, 1]]), torch.tensor([1.0, -1.0]).view(2, 1, 1, 1).expand(2, *net.image_shape)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for _ in range(40):
+        x, t = torch.randn(drawn.shape, generator=rng), torch.randint(1, 1001, (2,), generator=rng)
         error = mse_loss(net(x, t, ids), drawn)
         optimizer.zero_grad()
         error.backward()
@@ -122,10 +119,10 @@ def pairs(net: nn.Module) -> float:
 
 def test_two_words_and_their_order_decide_what_is_drawn():
     """A bag can't tell "1 2" from "2 1", so it is left with the mean of both: an error of the pictures' variance, 1."""
-    sizes = dict(words=4, length=2, channels=1, size=4, widths=(16, 32), text_width=16, heads=2)
-    assert pairs(TextUNet(**sizes)) < 0.1
-    assert pairs(DiffusionTransformer(4, 2, 1, 4, 2, 32, 2, 2, 16)) < 0.1
-    assert pairs(TextUNet(**sizes, text_depth=0, positions=False)) > 0.6
+    sizes = dict(words=3, length=2, channels=1, size=4, widths=(8, 16), text_width=8, heads=2, groups=4)
+    assert error_of_learning(TextUNet(**sizes)) < 0.2
+    assert error_of_learning(DiffusionTransformer(3, 2, 1, 4, 2, 16, 2, 2, 8)) < 0.2
+    assert error_of_learning(TextUNet(**sizes, text_depth=0, positions=False)) > 0.8
 
 
 # --- attention ------------------------------------------------------------------------------------------------------
@@ -260,10 +257,12 @@ def test_every_size_gives_pictures_of_its_shape_and_is_built_again_from_its_file
     net = make()
     x = x_for(net)
     assert net(x, TIMES, CAPTIONS).shape == x.shape
-    dt.save_weights(tmp_path / "net.safetensors", dt.Model(net.half().float(), dt.linear(), dt.V))
+    net.load_state_dict({name: value.half().float() for name, value in net.state_dict().items()})  # as files keep it
+    dt.save_weights(tmp_path / "net.safetensors", dt.Model(net, dt.linear(), dt.V))
     twin = dt.load_weights(tmp_path / "net.safetensors").net
     assert nets.describe(twin) == nets.describe(net) and nets.context_dim(twin) == (LENGTH,)
-    assert nets.vocabulary(twin) == WORDS and torch.equal(twin(x, TIMES, CAPTIONS), net(x, TIMES, CAPTIONS))
+    with torch.no_grad():  # frozen weights and others are computed by other kernels where gradients are kept
+        assert nets.vocabulary(twin) == WORDS and torch.equal(twin(x, TIMES, CAPTIONS), net(x, TIMES, CAPTIONS))
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,15 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(sorted(words | {*SMALL, *HELD, *WORN, *OTHER}))
 
 
+@cache
+def seen_words() -> frozenset[str]:
+    """The words of what can be seen: things, their parts, colours and places; not "a", "with" or "left of"."""
+    known = lexicon()
+    places = (split(said) for ways in BACKGROUNDS.values() for said in ways)
+    words = {word for phrase in (*known.kinds, *known.parts, *known.colors, *places) for word in phrase}
+    return frozenset(words - {*SMALL, *HELD, *WORN, *OTHER, "at", "by"})
+
+
 def tokens(text: str) -> list[str]:
     """The words of a caption and its commas, in lower case; hyphens part words."""
     return re.findall(r"[^\W_]+|,", text.lower())

@@ -25,6 +25,17 @@ from ddpm_teach.nets.text import CrossAttention, TextEncoder, mean_of, without_p
 ATTENTION_AT = 16  # height of the largest level that has attention
 
 
+class Places(nn.Module):
+    """x + a learned vector for each place: convolutions know where they are by the border alone."""
+
+    def __init__(self, width: int, side: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(width, side, side))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.table
+
+
 class TextLevel(nn.Module):
     """(b, c_in, h, w) → (b, width, h, w): residual block, attention to places and to words, a second residual block.
 
@@ -143,7 +154,9 @@ class TextUNet(nn.Module):
             attentive = top // 2**i <= ATTENTION_AT
             return TextLevel(c_in, widths[i], time_dim, text_width, heads, dropout, groups, attentive, i == n)
 
-        self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(channels * patch**2, w, 3, padding=1))
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(patch), nn.Conv2d(channels * patch**2, w, 3, padding=1), Places(w, top)
+        )
         down, up = range(n), range(n)[::-1]
         self.levels = nn.ModuleList(
             [*(level(i, widths[i]) for i in range(n + 1)), *(level(i, 2 * widths[i]) for i in up)]
