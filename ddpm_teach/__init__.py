@@ -35,7 +35,7 @@ _HOMES = {  # module: the public names that live there
     "nets.blocks": "sinusoids",
     "model": "Model",
     "sampler": "Sampler sample",
-    "weights": "load_model load_pretrained load_weights save_weights",
+    "weights": "load_autoencoder load_model load_pretrained load_weights save_weights",
     "data.images": "ImageSet",
     "data.mixture": "Mixture",
     "data.palette": "onto palette",

@@ -46,7 +46,10 @@ def test_all_lessons_are_set_up_by_the_same_cell_which_is_folded():
     assert all(cell.metadata == FOLDED and cell.outputs == [] for cell in setups)
 
 
-SECOND_EDITION = pytest.mark.parametrize("path", [path for path in LESSONS if path.stem < "09"], ids=lambda p: p.stem)
+FIRST_EDITION = ("09", "10", "14")  # lessons that are still as they were
+SECOND_EDITION = pytest.mark.parametrize(
+    "path", [path for path in LESSONS if path.stem[:2] not in FIRST_EDITION], ids=lambda p: p.stem
+)
 
 
 @SECOND_EDITION
