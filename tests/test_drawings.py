@@ -25,7 +25,8 @@ from ddpm_teach import (
     show,
     summary,
 )
-from ddpm_teach.nets.wiring import named_parts, wiring
+from ddpm_teach.nets.blocks import named_parts
+from ddpm_teach.nets.wiring import wiring
 from ddpm_teach.show.pictures import to_uint8
 from tests.test_nets import awake
 

@@ -32,7 +32,6 @@ SMALL = {
     "AttentionUNet": lambda: AttentionUNet(1, **TINY),
     "AttentionUNet, context": lambda: AttentionUNet(3, context_dim=3, **TINY),
     "TextUNet": lambda: awake(TextUNet(9, 5, 2, 8, dropout=0.1, **TINY_TEXT)),
-    "TextUNet, pooled": lambda: awake(TextUNet(9, 5, 2, 8, pooled=True, positions=False, **TINY_TEXT)),
     "DiffusionTransformer": lambda: awake(DiffusionTransformer(9, 5, 2, 8, 2, 16, 2, 2, text_width=8)),
 }
 

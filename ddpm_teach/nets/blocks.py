@@ -73,6 +73,15 @@ class LastConv2d(nn.Conv2d):
             return super().forward(x.to(self.weight.dtype))
 
 
+def named_parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
+    """What a network calls: its attributes, and what is in its lists, which aren't called themselves: "levels.0"."""
+    parts = []
+    for name, child in net.named_children():
+        inside = named_parts(child) if isinstance(child, nn.ModuleList) else []
+        parts += [(f"{name}.{i}", part) for i, part in inside] or [(name, child)]
+    return parts
+
+
 @contextlib.contextmanager
 def evaluating(net: nn.Module) -> Iterator[nn.Module]:
     """The network, in eval mode inside the block; every module's own mode is put back after it, also after an error."""

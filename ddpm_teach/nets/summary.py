@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ddpm_teach.nets.blocks import evaluating
+from ddpm_teach.nets.blocks import evaluating, named_parts
 
 
 class Layer(NamedTuple):
@@ -107,7 +107,7 @@ def summary(net: nn.Module) -> Summary:
     layers = []
     for name, module, x, result in calls:
         y = result[0] if isinstance(result, tuple) else result  # a text encoder returns vectors and their mask
-        parts = [".".join(filter(None, (name, part))) for part, _ in module.named_children()]
+        parts = [".".join(filter(None, (name, part))) for part, _ in named_parts(module)]
         own = sum(p.numel() for p in module.parameters(recurse=False)), flops(name) - sum(map(flops, parts))
         if not parts or any(own):
             layers.append(Layer(name, type(module).__name__, tuple(x.shape[1:]), tuple(y.shape[1:]), *own))

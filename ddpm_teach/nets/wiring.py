@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_teach.checks import shown
-from ddpm_teach.nets.blocks import evaluating
+from ddpm_teach.nets.blocks import evaluating, named_parts
 
 PICTURE, OUTPUT = "x", "output"
 
@@ -123,15 +123,6 @@ def _changed(value: Tensor, rng: torch.Generator) -> Tensor:
     if not value.is_floating_point():
         return value + 1
     return torch.randn(value.shape, generator=rng, device="cpu").to(value)
-
-
-def named_parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The network's own attributes, and what is in its lists, "levels.0"."""
-    parts = []
-    for name, child in net.named_children():
-        inside = child.named_children() if isinstance(child, nn.ModuleList) else ()
-        parts += [(f"{name}.{i}", part) for i, part in inside] or [(name, child)]
-    return parts
 
 
 def _run(net: nn.Module, inputs: Mapping[str, Tensor], held: Mapping[str, Tensor]) -> dict[str, Run]:

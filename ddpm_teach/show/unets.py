@@ -14,8 +14,9 @@ from torch import nn
 
 from ddpm_teach.nets import unwrapped
 from ddpm_teach.nets.attention_unet import Attention
+from ddpm_teach.nets.blocks import named_parts
 from ddpm_teach.nets.text import CrossAttention
-from ddpm_teach.nets.wiring import Part, joined, named_parts, wiring
+from ddpm_teach.nets.wiring import Part, joined, wiring
 from ddpm_teach.show.paper import BLUE, GREEN, GREY, INK, ORANGE, PINK, SMALL, arrow, box, sheet, write
 from ddpm_teach.show.plots import STYLE
 
