@@ -167,7 +167,6 @@ def test_a_prompt_in_jupyterlab_is_completed_drawn_and_lit_by_its_words(lab, new
         text.press("End")
         text.press_sequentially("g")
         page.get_by_role("option", name="dragon").wait_for()
-        page.screenshot(path=lab.root / "menu.png")
         text.press("Tab")
         text.press("Enter")
         page.wait_for_function("document.querySelectorAll('.ddpm-below figure').length === 2")
@@ -187,7 +186,6 @@ def test_a_prompt_in_jupyterlab_is_completed_drawn_and_lit_by_its_words(lab, new
         assert below.locator(".empty").count() == 2  # before any call
         slider.press("End")
         assert canvases.evaluate_all(SUMS) == last
-        page.screenshot(path=lab.root / "maps.png")
 
         text.fill("a wizzard")
         text.press("Enter")
