@@ -19,6 +19,7 @@ from ddpm_teach.model import Model
 from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet
 from ddpm_teach.show import pictures
 from ddpm_teach.show.films.playground import playground
+from ddpm_teach.show.films.words import scrub_words
 from ddpm_teach.storage import read_tensors, write_tensors
 from tests.small_runs import assert_same, new_run, snapshot
 
@@ -658,6 +659,7 @@ OF_A_MODEL = {
     "validation": lambda model: m.validation_loss(model, images()),
     "weights": lambda model: m.save_weights("never", model),
     "playground": playground,
+    "film of words": lambda model: scrub_words(model, "a king"),
 }
 
 

@@ -63,7 +63,7 @@ export default {
 };
 """
     )
-    _css = STYLE + ".ddpm-below :is(.now, .controls) { display: none; }\n"
+    _css = STYLE + ".ddpm-below .ddpm-scrub :is(.now, .controls) { display: none; }\n"
     data = traitlets.Dict().tag(sync=True)
     stands_in = traitlets.Unicode().tag(sync=True)  # class of the picture that is shown until this widget is
 

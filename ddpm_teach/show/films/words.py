@@ -56,6 +56,9 @@ def scrub_words(
     check_model(model)
     if model.tokenizer is None:
         raise ValueError("model: expected one that is told words, got one without a tokenizer; scrub shows its walks")
+    texts = [words] if isinstance(words, str | None) else words
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str | None) for text in texts):
+        raise TypeError(f'words: expected words of the caption, got {shown(words)}; write ["red", "hat"]')
     places = places_of(model.tokenizer, caption, words)
     if not places:
         raise ValueError("caption: expected words, whose maps are shown, got none; scrub shows a walk without")
@@ -75,10 +78,7 @@ def places_of(tokenizer: Tokenizer, caption: str, words: str | Sequence[str] | N
     if words is None:
         chosen = [word for word in said if word in seen_words()] or said
     else:
-        words = [words] if isinstance(words, str) else words
-        if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
-            raise TypeError(f'words: expected words of the caption, got {shown(words)}; write ["red", "hat"]')
-        chosen = [one for word in words for one in tokens(word)]
+        chosen = tokens(words if isinstance(words, str) else " ".join(words))
         for word in chosen:
             if word not in said:
                 raise ValueError(
