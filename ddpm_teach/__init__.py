@@ -35,7 +35,7 @@ _HOMES = {  # module: the public names that live there
     "data.sets": "load",
     "data.folder": "from_folder",
     "hardware.precision": "pick_device self_check",
-    "training.options": "RunOptions stratified_times uniform_times",
+    "training.options": "RunOptions logit_normal_times stratified_times uniform_times",
     "training.state": "TrainState step_generator",
     "training.checkpoint": "load_checkpoint save_checkpoint",
     "training.loop": "TrainLog diffusion_loss train validation_loss",

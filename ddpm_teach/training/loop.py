@@ -23,8 +23,8 @@ from ddpm_teach.training.state import TrainState, check_state, step_generator
 
 
 class TrainLog(NamedTuple):
-    """What a step reports: its number 1, 2, …; its loss without weights (a tensor: reading it waits for the device), so
-    that it can be compared with `validation_loss`; its learning rate."""
+    """What a step reports: its number 1, 2, …; its loss without weights (a tensor: reading it waits for the device), to
+    be compared with `validation_loss` where all times are as likely; its learning rate."""
 
     step: int
     loss: Tensor
@@ -73,7 +73,7 @@ def train(state: TrainState, images: ImageSet, processes: Processes = ALONE) -> 
 
 
 def _steps(state: TrainState, images: ImageSet, data: str, processes: Processes) -> Iterator[TrainLog]:
-    options, T, with_context = state.options, state.schedule.T, nets.context_dim(state.net) is not None
+    options, with_context = state.options, nets.context_dim(state.net) is not None
     backward = Backward(state, images, processes)
 
     def loss(net: Net, index: Tensor, t: Tensor, eps: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,7 +86,7 @@ def _steps(state: TrainState, images: ImageSet, data: str, processes: Processes)
         state.data, n = data, options.batch_size
         rng = step_generator(options.seed, state.step)
         index = torch.randint(len(images), (n,), generator=rng, device="cpu")  # x_0 ~ q(x_0)
-        t = TIMES[options.times](n, T, rng)  # t ~ Uniform(1…T)
+        t = TIMES[options.times](n, state.schedule, rng)  # t ~ Uniform(1…T)
         eps = torch.randn(n, *images.image_shape, generator=rng, device="cpu")  # ε ~ N(0, 1)
         keep = torch.rand(n, 1, generator=rng, device="cpu") >= options.context_dropout
         error = backward(loss, rng, index, t, eps, keep)  # ∇ ‖ε - ε_θ(x_t, t)‖²
