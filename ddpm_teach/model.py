@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from ddpm_teach import nets
 from ddpm_teach.checks import check_classes, check_finite, check_int, check_model, check_schedule, shown
-from ddpm_teach.data.attributes import Attributes
+from ddpm_teach.data.attributes import Attributes, one_hot
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.prompts import claim, described
 from ddpm_teach.data.sets import load
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, TARGETS, Target, target_named
+from ddpm_teach.diffusion.times import check_student_times
 from ddpm_teach.diffusion.types import Denoiser, Net
 from ddpm_teach.hardware.precision import check_device, tuned
 from ddpm_teach.storage import check_same_shapes, course_path, read_tensors, understood, write_tensors
@@ -39,11 +40,14 @@ class Model:
         attributes: the columns and words that it is told, in the order of the context's places; empty for a network
             that is told the class alone.
         data: the name of the data set that it was trained on, for `load`.
+        times: of a student, which was distilled for few calls: the list, from T to 0, that all of its walks take, by
+            ddim_step and with its teacher's guidance inside. () for all other networks.
 
     Raises:
-        TypeError: for a network without `image_shape`, what is no schedule, or classes that aren't names.
+        TypeError: for a network without `image_shape`, what is no schedule, classes that aren't names, or times that
+            aren't whole numbers.
         ValueError: for a schedule or target that the network wasn't trained for, as far as it knows, a class named
-            twice, or another number of classes than its contexts are wide.
+            twice, another number of classes than its contexts are wide, or times that don't fall from T to 0.
     """
 
     net: nn.Module | Net
@@ -53,6 +57,7 @@ class Model:
     card: str = ""
     attributes: Attributes = field(default_factory=dict)
     data: str = ""
+    times: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", target_named(self.target))
@@ -61,6 +66,7 @@ class Model:
         check_schedule(self.schedule)
         self.schedule.check_net(self.net)
         self.target.check_net(self.net)
+        object.__setattr__(self, "times", check_student_times(self.times, self.schedule.T))
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -129,15 +135,7 @@ class Model:
             raise ValueError(
                 f"context: this network is told the class alone ({', '.join(self.classes)}), and no {', '.join(words)}"
             )
-        for name in names:
-            if name.lower() not in map(str.lower, self.classes):
-                raise ValueError(f"class: unknown class {name!r}; known are {', '.join(self.classes)}")
-        lower = [name.lower() for name in self.classes]
-        named = [lower.index(name.lower()) for name in names]
-        places = torch.tensor(named, device="cpu").repeat_interleave(n)
-        if not names:
-            places = torch.randint(len(lower), (n,), generator=rng, device="cpu")
-        return torch.eye(len(lower), device="cpu")[places]
+        return one_hot(self.classes, names, n, rng)
 
     def all_contexts(self, each: int = 1, rng: torch.Generator | None = None) -> Tensor | None:
         """`each` contexts for every class, class by class; None if there are no classes, or none can be named."""
@@ -245,6 +243,7 @@ def save_weights(path: str | Path, model: Model, **meta: object) -> None:
         raise ValueError(f"net: has weights that aren't finite, or too large for half precision; {path} isn't written")
     meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name}
     meta |= {"attributes": dict(model.attributes), "data": model.data} if model.attributes else {}
+    meta |= {"times": list(model.times)} if model.times else {}
     write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(model.classes), **meta})
 
 
@@ -265,7 +264,8 @@ def load_weights(path: str | Path) -> Model:
         target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
         net.target = target.name
         attributes = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
-        return Model(net, schedule, target, tuple(meta["classes"]), "", attributes, meta.get("data", ""))
+        told = ("", attributes, meta.get("data", ""), meta.get("times", ()))
+        return Model(net, schedule, target, tuple(meta["classes"]), *told)
 
 
 def save_net(path: str | Path, net: nn.Module, classes: Iterable[str], attributes: Attributes | None = None) -> None:

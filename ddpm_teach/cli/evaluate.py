@@ -10,6 +10,7 @@ from ddpm_teach.checks import check_int
 from ddpm_teach.cli.options import (
     add_device,
     add_sampler,
+    announcement,
     check_output,
     device_named,
     file_name,
@@ -21,7 +22,6 @@ from ddpm_teach.cli.options import (
 from ddpm_teach.data.sets import load
 from ddpm_teach.evaluation.evaluate import PARTS, evaluate, judge_of
 from ddpm_teach.evaluation.metrics import CLASSIFIERS
-from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import NAMES, load_model
 from ddpm_teach.storage import write_bytes
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.weights, device)
     sampler = sampler_for(model, sampler, args)
     load(judge_of(model).dataset, "test")  # what is missing is told now
-    print(describe(device, sampler.precision), flush=True)
+    print(announcement(model, sampler, device), flush=True)
     result = evaluate(model, sampler, args.n, args.seed)
     print(f"{args.weights}, {sampler.kind}, {sampler.steps} steps, {result.n} samples")
     print(f"Fréchet distance  {result.frechet}   (training pictures in their place: {result.floor})")

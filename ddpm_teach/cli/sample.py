@@ -16,6 +16,7 @@ from ddpm_teach.checks import check_int
 from ddpm_teach.cli.options import (
     add_device,
     add_sampler,
+    announcement,
     check_output,
     device_named,
     file_name,
@@ -26,7 +27,6 @@ from ddpm_teach.cli.options import (
     whole,
 )
 from ddpm_teach.evaluation.evaluate import chunk_seed
-from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import NAMES, Model, load_model
 from ddpm_teach.sampler import Sampler
 from ddpm_teach.show.pictures import FILMS, check_ending, save_film, save_png, to_uint8
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     columns = _columns(args.n, bool(names))
     if args.gif:
         _check_film(model, count, columns, sampler.steps + 1, args.gif)
-    print(describe(device, sampler.precision), flush=True)
+    print(announcement(model, sampler, device), flush=True)
     frames = draw(model, sampler, contexts, count, args.seed, film=bool(args.gif))
     scale = _scale(count)
     if png:

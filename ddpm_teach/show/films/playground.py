@@ -63,7 +63,7 @@ class Playground:
         model: computes as the device is fastest, converted or recorded once for all films.
         controls: "sampler", "spacing", "steps", "eta", "seed", "guidance" where something can be named, and "prompt"
             for a network that is told attributes ("a king with green hair") → ipywidget; setting a value is like moving
-            it by hand.
+            it by hand. Of a student "seed" and "prompt" alone.
         classes: name of a class → its slider, apart, since a class may be called "seed".
         film: the film's widget.
         message: what is going on, or what went wrong, in words.
@@ -75,6 +75,8 @@ class Playground:
         names = model.classes if model.context_dim == len(model.classes) and not model.attributes else ()
         self.classes = {name: _slider(FloatSlider, float(i == 0), 0.0, 1.0, 0.05, name) for i, name in enumerate(names)}
         self.controls = _controls(steps, model.schedule.T, bool(self.classes or model.attributes))
+        if model.times:  # a student knows one walk, and no guidance but its own
+            self.controls = {"seed": self.controls["seed"]}
         if model.attributes:
             self.controls["prompt"] = ipywidgets.Text("a hero", description="prompt", continuous_update=False, **STYLED)
         self.message = ipywidgets.HTML()
@@ -110,20 +112,22 @@ class Playground:
 
     def frames(self, settings: dict[str, Any]) -> Iterator[Frame]:
         """The walk that the settings ask for, computed as it is read."""
-        kind, mixture = settings["sampler"], settings["mixture"]
+        mixture = settings["mixture"]
         prompt = settings.get("prompt", "").strip()
         contexts = torch.tensor([mixture], dtype=torch.float32, device="cpu") if any(mixture) else None
         if prompt:
             rng = torch.Generator("cpu").manual_seed(settings["seed"])
             contexts = self.model.context(prompt, n=self.n, rng=rng)
-        sampler = Sampler(
-            kind,
-            steps=settings["steps"],
-            spacing=settings["spacing"],
-            eta=settings["eta"] if kind == "ddim" else 0.0,
-            # without a class or a prompt guidance has nothing to push towards
-            guidance_scale=1.0 if contexts is None else settings["guidance"],
-        )
+        sampler = Sampler()
+        if not self.model.times:
+            sampler = Sampler(
+                settings["sampler"],
+                steps=settings["steps"],
+                spacing=settings["spacing"],
+                eta=settings["eta"] if settings["sampler"] == "ddim" else 0.0,
+                # without a class or a prompt guidance has nothing to push towards
+                guidance_scale=1.0 if contexts is None else settings["guidance"],
+            )
         return sampler.frames(self.model, self.n, contexts, settings["seed"])
 
     def wait(self, seconds: float = 60.0) -> None:
@@ -136,7 +140,8 @@ class Playground:
             raise TimeoutError(f"seconds: the playground is still sampling after {seconds}")
 
     def _moved(self, change: object) -> None:
-        self.controls["eta"].disabled = self.controls["sampler"].value != "ddim"
+        if "eta" in self.controls:
+            self.controls["eta"].disabled = self.controls["sampler"].value != "ddim"
         self._latest.ask(self.settings())
 
     def _work(self, settings: dict[str, Any], stale: Callable[[], bool]) -> None:
@@ -146,7 +151,7 @@ class Playground:
             if stale():
                 return
             frames.append(frame)
-            self.progress.value = len(frames) / (settings["steps"] + 1)
+            self.progress.value = len(frames) / (len(self.model.times) or settings["steps"] + 1)
         self.scrubber = scrub(frames, self.model.schedule)
         self.film.data = self.scrubber.data
         self.message.value, self.progress.value = "", 0
@@ -199,7 +204,7 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
     Args:
         model: what `load_model` gives, or a Model of your own network.
         n: pictures in the film.
-        steps: at the start, 1…100, or 1…T where T is less.
+        steps: at the start, 1…100, or 1…T where T is less; a student has its own.
 
     Raises:
         TypeError: for something else than a Model.
