@@ -13,7 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two workers, a thread each: two threa
 # No test, and no lesson that is run by one, looks at what this machine's user has solved.
 os.environ["DDPM_TEACH_PROGRESS"] = os.path.join(tempfile.gettempdir(), f"ddpm-teach-progress-{os.getpid()}.json")
 
-pytest_plugins = ["tests.nbval_policy"]
+pytest_plugins = ["ddpm_teach.course.nbval_policy"]
 
 if os.environ.get("DDPM_TEACH_SHAPE_CHECKS") != "off":  # off: where a test is about the package's own error messages
     from jaxtyping import install_import_hook

@@ -1,7 +1,7 @@
 """How fast is sampling: ours beside a diffusers pipeline, and what a sampler costs beside its network?
 
-    uv run python benchmarks/sample.py            # two to seven minutes on two cores
-    uv run python benchmarks/sample.py --quick    # half a minute: smaller batches, fewer steps; nothing is kept
+    uv run --group benchmarks python benchmarks/sample.py            # two to seven minutes on two cores
+    uv run --group benchmarks python benchmarks/sample.py --quick    # half a minute: less of everything, nothing kept
 
 Part 1: the shipped network inside our `walk`, as `Sampler` tunes it, and inside a diffusers pipeline, in float32 and in
 torch's usual layout, from the same noise; DDPM with 1000 steps, DDIM with 50 and 20. Both call the network once a step.

@@ -1,8 +1,8 @@
 """How much faster is the course's training than the loop that tutorials write, and than other libraries' loops?
 
     uv run --group benchmarks python benchmarks/train.py            # five to ten minutes on two cores
-    uv run python benchmarks/train.py --quick                       # half a minute; nothing is kept
-    uv run python benchmarks/train.py --losses                      # the loss of both after 300 steps: about an hour
+    uv run --group benchmarks python benchmarks/train.py --quick    # half a minute; nothing is kept
+    uv run --group benchmarks python benchmarks/train.py --losses   # the loss of both after 300 steps: about an hour
 
 The plain loop is float32, a DataLoader that makes a tensor of one picture at a time, Adam, `.item()` at every step, on
 the same network. diffusers' loop is the one of its unconditional example (UNet2DModel, DDPMScheduler, AdamW), and

@@ -16,6 +16,7 @@ _HOMES = {  # module: the public names that live there
     "diffusion.schedule": (
         "SCHEDULES Schedule cosine from_betas linear scaled_linear sqrt_beta straight zero_terminal_snr"
     ),
+    "diffusion.vocabularies": "DDPM EDM FLOW_TIME VOCABULARIES Vocabulary",
     "diffusion.forward": "add_noise forward_step noise_from picture_from posterior velocity",
     "diffusion.targets": (
         "EPS FLOW TARGETS Target V X0 clipped from_eps from_flow from_v from_x0 projected snr_weight thresholded"
@@ -23,16 +24,21 @@ _HOMES = {  # module: the public names that live there
     "diffusion.guidance": "gradient guided inpainting score_corrected",
     "diffusion.noise": "draw_noise dropped_out repeated",
     "diffusion.times": "ldm_quad ldm_uniform leading quadratic trailing",
-    "diffusion.steps": "ddim_inversion ddim_step ddpm_step heun_step",
-    "diffusion.sampling": "Sampler every sample walk",
+    "diffusion.steps": "ddim_inversion ddim_step ddpm_step dpm_step every heun_step walk",
     "diffusion.bound": ("Bound bound_moves move_variance posterior_log_variance variational_bound variational_weights"),
-    "nets": "AttentionUNet Classifier ContextUNet DiffusionTransformer LayerNormUNet TextUNet summary",
+    "nets": (
+        "AttentionUNet Autoencoder Classifier ContextUNet DiffusionTransformer LayerNormUNet SceneReader TextUNet"
+        " summary"
+    ),
     "nets.text": "CrossAttention TextEncoder",
     "nets.maps": "attention_maps",
     "nets.blocks": "sinusoids",
-    "model": "Model load_model load_pretrained load_weights save_weights",
+    "model": "Model",
+    "sampler": "Sampler sample",
+    "weights": "load_autoencoder load_model load_pretrained load_weights save_weights",
     "data.images": "ImageSet",
     "data.mixture": "Mixture",
+    "data.palette": "onto palette",
     "data.sets": "load",
     "data.tokens": "Tokenizer",
     "data.folder": "from_folder",
@@ -43,7 +49,8 @@ _HOMES = {  # module: the public names that live there
     "training.loop": "TrainLog diffusion_loss train validation_loss",
     "training.presets": "build_net preset",
     "evaluation.metrics": (
-        "Measured Moments class_accuracy diversity frechet frechet_distance in_parts load_classifier nearest"
+        "Measured Moments PrecisionRecall class_accuracy diversity frechet frechet_distance in_parts load_classifier"
+        " nearest precision_recall"
     ),
     "evaluation.evaluate": "evaluate",
     "storage": "course_path",

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from ddpm_teach import nets
-from ddpm_teach.checks import check_classes, check_finite, check_int, check_model, check_schedule, shown
+from ddpm_teach.checks import check_classes, check_finite, check_int, check_positive, check_schedule, shown
 from ddpm_teach.data.attributes import Attributes
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.prompts import claim, described
 from ddpm_teach.data.sets import load
+from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.diffusion.schedule import Schedule
-from ddpm_teach.diffusion.targets import EPS, TARGETS, Target, target_named
-from ddpm_teach.diffusion.types import Denoiser, Net
+from ddpm_teach.diffusion.targets import EPS, Target, target_named
+from ddpm_teach.diffusion.types import Denoiser, Frame, Net
 from ddpm_teach.hardware.precision import check_device, tuned
-from ddpm_teach.storage import check_same_shapes, course_path, read_tensors, understood, write_tensors
-
-NAMES = ("sprites", "sprites-context", "mnist", "mnist-context", "mnist32")
+from ddpm_teach.nets.autoencoder import Autoencoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +37,15 @@ class Model:
         attributes: the columns and words that it is told, in the order of the context's places; empty for a network
             that is told the class alone.
         data: the name of the data set that it was trained on, for `load`.
+        tokenizer: of a network that is told words, which makes its contexts of captions.
+        autoencoder: of a network whose pictures are latents, which decodes them.
+        limit: what a Sampler clips x̂_0 to, [-limit, limit]; None for latents, which have no
+            ends.
 
     Raises:
         TypeError: for a network without `image_shape`, what is no schedule, or classes that aren't names.
         ValueError: for a schedule or target that the network wasn't trained for, as far as it knows, a class named
-            twice, or another number of classes than its contexts are wide.
+            twice, another number of classes than its contexts are wide, or a limit that isn't above 0.
     """
 
     net: nn.Module | Net
@@ -53,6 +55,9 @@ class Model:
     card: str = ""
     attributes: Attributes = field(default_factory=dict)
     data: str = ""
+    tokenizer: Tokenizer | None = None
+    autoencoder: Autoencoder | None = None
+    limit: float | None = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", target_named(self.target))
@@ -61,11 +66,74 @@ class Model:
         check_schedule(self.schedule)
         self.schedule.check_net(self.net)
         self.target.check_net(self.net)
+        if self.autoencoder is not None and self.autoencoder.latent_shape != self.image_shape:
+            raise ValueError(
+                f"autoencoder: its latents have shape {self.autoencoder.latent_shape}, but the network draws"
+                f" {self.image_shape}; take the one that it was trained with"
+            )
+        if self.autoencoder is not None:
+            object.__setattr__(self, "limit", None)
+        if self.limit is not None:
+            check_positive("limit", self.limit)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """(c, h, w) of the pictures."""
+        """(c, h, w) of what the network draws: pictures, or their latents."""
         return nets.image_shape(self.net)
+
+    @property
+    def picture_shape(self) -> tuple[int, ...]:
+        """(c, h, w) of the pictures, as `decoded` gives them."""
+        return self.image_shape if self.autoencoder is None else self.autoencoder.image_shape
+
+    @torch.no_grad()
+    def decoded(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
+        """The pictures, in [-1, 1], of latents; what isn't latent stays as it is. Lesson 12."""
+        return x if self.autoencoder is None else self.autoencoder.decode(x).clamp(-1, 1)
+
+    def decoded_frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames of a walk through latents as pictures, each decoded when it is read. Lesson 12."""
+        for frame in frames:
+            x0 = None if frame.x0 is None else self.decoded(frame.x0)
+            yield frame if self.autoencoder is None else Frame(frame.t, self.decoded(frame.x), x0)
+
+    @torch.no_grad()
+    def encoded(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
+        """What the network draws of pictures in [-1, 1]: their latents, or the pictures themselves. Lesson 12."""
+        return x if self.autoencoder is None else self.autoencoder.encode(x)
+
+    def draw(
+        self,
+        caption: str | Sequence[str] = "",
+        n: int = 1,
+        seed: int | None = 0,
+        *,
+        negative: str = "",
+        steps: int = 20,
+        guidance_scale: float = 4.0,
+        **options: object,
+    ) -> Float[Tensor, "b _ _ _"]:
+        """n pictures for each caption, (b, c, h, w) in [-1, 1]: guided, by DDIM. Lesson 13.
+
+            model.draw("a wizard with a red hat left of a green slime, at night", n=4)
+
+        Args:
+            caption: one or several; the empty one draws freely.
+            negative: a caption to push away from, instead of from "no words".
+            options: others of `Sampler`.
+
+        Raises:
+            ValueError: for a network that isn't told words, or words that it doesn't know.
+        """
+        if self.tokenizer is None:
+            raise ValueError("draw: this network isn't told words; use sample(model, n, model.context(name))")
+        from ddpm_teach.sampler import Sampler
+
+        captions = [caption] if isinstance(caption, str) else list(caption)
+        contexts = self.context(*captions, n=n)
+        sampler = Sampler(steps=steps, guidance_scale=guidance_scale, **options)
+        *_, last = sampler.frames(self, len(contexts), contexts, seed, self.context(negative) if negative else None)
+        return self.decoded(last.x)
 
     @property
     def context_dim(self) -> int | tuple[int, ...] | None:
@@ -88,19 +156,21 @@ class Model:
 
     def context(
         self, *names: str, n: int = 1, rng: torch.Generator | None = None, **words: str
-    ) -> Float[Tensor, "b d"]:
-        """Contexts for n pictures of each class or description named: one-hot rows, or rows of attributes.
+    ) -> Shaped[Tensor, "b d"]:
+        """Contexts for n pictures of each class or description named: one-hot rows, rows of attributes, or of words.
 
             model.context("hero", "food")                              # any network with classes
             model.context("hero", n=8)                                 # told attributes: eight different heroes
             model.context("a king with green hair, holding an axe")    # told attributes
             model.context(kind="knight", hair="green", n=8, rng=rng)   # told attributes
+            model.context("a knight left of a red slime, at night")    # told words: rows of their numbers
 
         Of a network that is told attributes, what isn't named is as in a training picture that matches: a class alone
         lends all parts of one, and what is drawn may come near it. No condition is all zeros.
 
         Args:
-            names: classes; or captions, where the network is told attributes. Without any, n contexts of any class.
+            names: classes; or captions, where the network is told attributes or words. Without any, n contexts of any
+                class; of words, none.
             n: contexts for each name.
             rng: of what is drawn; torch's global generator unless given.
             words: column → word, of `attributes`, or "none"; `hair="green"` is short for `hair_color="green"`.
@@ -118,8 +188,12 @@ class Model:
         for name in (*names, *words.values()):
             if not isinstance(name, str):
                 raise TypeError(f'context: expected text, got {shown(name)}; write "{name}"')
-            if not name.strip():
+            if not name.strip() and self.tokenizer is None:
                 raise ValueError("context: expected some words, got an empty text; leave it out for any picture")
+        if self.tokenizer is not None:
+            if words:
+                raise ValueError(f"context: this network is told words; say them: {_as_caption(words)!r}")
+            return self.tokenizer.encode(names or [""]).repeat_interleave(n, 0)
         if self.attributes:
             claims = [claim(column, word) for column, word in words.items()]
             images = _training_pictures(self.data)
@@ -141,7 +215,7 @@ class Model:
 
     def all_contexts(self, each: int = 1, rng: torch.Generator | None = None) -> Tensor | None:
         """`each` contexts for every class, class by class; None if there are no classes, or none can be named."""
-        if self.context_dim is None or not self.classes:
+        if self.context_dim is None or not self.classes or self.tokenizer is not None:
             return None
         return self.context(*self.classes, n=each, rng=rng)
 
@@ -186,109 +260,16 @@ class Model:
         that was tuned. A ValueError for a device that isn't here."""
         device = check_device(device)
         net = self.net if isinstance(self.net, nn.Module) else nets.unwrapped(self.net)
-        return replace(self, net=net.to(device))
+        autoencoder = None if self.autoencoder is None else self.autoencoder.to(device)
+        return replace(self, net=net.to(device), autoencoder=autoencoder)
 
 
-def load_model(name: str | Path, device: torch.device | str = "cpu") -> Model:
-    """A trained model, by name if it comes with the course, or from a file: weights, or a run's checkpoint.
-
-    Args:
-        name: "sprites", told every part; "sprites-context", told the class; "mnist", digits of 28×28 as they come;
-            "mnist-context" and "mnist32", digits by class, 28×28 and 32×32; or a path, runs/mnist/last.pt.
-        device: where the network shall be.
-
-    Raises:
-        ValueError: for what is neither, a damaged file, or a device that isn't here.
-    """
-    device = check_device(device)
-    if str(name) in NAMES:
-        card = course_path(f"data/weights/{name}.md").read_text(encoding="utf8")
-        return replace(load_weights(course_path(f"data/weights/{name}.safetensors")), card=card).to(device)
-    if not Path(name).is_file():
-        raise ValueError(f"weights: {str(name)!r} is neither a file nor one of {', '.join(NAMES)}")
-    _, meta = read_tensors(name, ("weights", "checkpoint"))
-    if "state" not in meta:
-        return load_weights(name).to(device)
-    from ddpm_teach.training.checkpoint import load_checkpoint
-
-    state = load_checkpoint(name, device=device)
-    return replace(state.model, card=f"{name}, {state.step} steps")
+def _as_caption(words: Mapping[str, str]) -> str:
+    """A caption that says what words of columns say, as an example."""
+    return f"a {words.get('color', '')} {words.get('kind', 'knight')}".replace("  ", " ")
 
 
 @functools.cache
 def _training_pictures(data: str) -> ImageSet:
     """Whose records lend what isn't named."""
     return load(data)
-
-
-load_pretrained = load_model  # its name in the first edition
-
-
-def save_weights(path: str | Path, model: Model, **meta: object) -> None:
-    """Writes a model in half precision: weights, configuration, classes, schedule and target (and what `meta` adds).
-
-    Raises:
-        TypeError: for what is no Model.
-        ValueError: for weights that aren't finite in half precision, or a network or target that isn't of this course.
-    """
-    check_model(model)
-    net = nets.unwrapped(model.net)
-    if not nets.is_known(net):
-        raise ValueError(
-            f"net: expected a network of this course, got a {type(net).__name__}, which no weights file can build;"
-            " save_checkpoint keeps a run of it"
-        )
-    if TARGETS.get(model.target.name) is not model.target:
-        raise ValueError(f"target: expected one of {', '.join(TARGETS)}, got your own {model.target.name!r}")
-    tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
-    if not all(t.isfinite().all() for t in tensors.values()):
-        raise ValueError(f"net: has weights that aren't finite, or too large for half precision; {path} isn't written")
-    meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name}
-    meta |= {"attributes": dict(model.attributes), "data": model.data} if model.attributes else {}
-    write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(model.classes), **meta})
-
-
-def load_weights(path: str | Path) -> Model:
-    """The model in a file of `save_weights`: in float32, in eval mode, frozen.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it isn't a whole, undamaged file of `save_weights`, or a classifier's.
-    """
-    net, meta = load_net(path)
-    if "alpha_bar" not in meta:
-        raise ValueError(
-            f"{path}: holds a {meta['net']['name']}, which draws nothing; ddpm_teach.model.load_net reads it"
-        )
-    with understood(path):
-        schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64, device="cpu"))
-        target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
-        net.target = target.name
-        attributes = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
-        return Model(net, schedule, target, tuple(meta["classes"]), "", attributes, meta.get("data", ""))
-
-
-def save_net(path: str | Path, net: nn.Module, classes: Iterable[str], attributes: Attributes | None = None) -> None:
-    """Writes a network that isn't sampled from, a classifier, in half precision."""
-    nets.image_shape(net)  # refuses what is no network
-    classes = check_classes(classes)
-    tensors = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
-    meta = {"net": nets.describe(net), "classes": list(classes)} | ({"attributes": attributes} if attributes else {})
-    write_tensors(path, "weights", tensors, meta)
-
-
-def load_net(path: str | Path) -> tuple[nn.Module, dict]:
-    """The network in a weights file, in float32 and eval mode, frozen, and the file's metadata.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it isn't a whole, undamaged weights file.
-    """
-    tensors, meta = read_tensors(path, "weights")
-    with understood(path):
-        meta["classes"] = list(check_classes(meta["classes"]))
-        with torch.device("cpu"):  # whatever the default device is
-            net = nets.from_config(meta["net"])
-    check_same_shapes(path, net.state_dict(), tensors)
-    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
-    return net.eval().requires_grad_(False), meta

@@ -136,6 +136,15 @@ def course_path(name: str) -> Path:
     raise FileNotFoundError(f"{name} is missing from this installation of ddpm-teach; reinstall it, or use a clone")
 
 
+def how_to_install(extra: str, packages: str) -> str:
+    """What to type for an optional part of the course: in a clone that part's name, elsewhere its packages' names.
+
+    `pip install "ddpm-teach[lab]"` works nowhere, since the course is on no package index.
+    """
+    clone = _PACKAGE.parent
+    return f'pip install ".[{extra}]" in {clone}' if (clone / "pyproject.toml").is_file() else f"pip install {packages}"
+
+
 @contextlib.contextmanager
 def understood(path: str | Path) -> Iterator[None]:
     """Around what reads the contents of a whole file: what is missing or unknown there is told with the file's path.

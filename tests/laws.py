@@ -68,6 +68,7 @@ def steps_of_every_kind(m: ModuleType, denoise: Callable, schedule: object) -> d
         "ddpm posterior": m.ddpm_step(denoise, schedule, "posterior", rng=generator(1)),
         "ddpm 0.3": m.ddpm_step(denoise, schedule, 0.3, rng=generator(1)),
         "heun": m.heun_step(denoise, schedule),
+        "dpm": m.dpm_step(denoise, schedule),
     }
 
 
@@ -465,18 +466,65 @@ def noise_may_be_repeated_or_dropped_out(m):
 
 
 @law
-def heun_converges_to_second_order_and_ddim_to_first(m):
+def heun_and_dpm_converge_to_second_order_and_ddim_to_first(m):
     """The flow of Gaussian data is x_s = √ᾱ_s m + √(v_s / v_t) (x_t - √ᾱ_t m). From 0.8 T to 0.2 T, where no move ends
-    at σ = 0: halving the moves' length divides Heun's error by 4 and DDIM's by 2."""
+    at σ = 0: halving the moves' length divides the error of Heun and of DPM-Solver++ by 4 and DDIM's by 2."""
     schedule, mean, std, x = m.linear(), 0.4, 0.3, normal(20, 1)
     ab = schedule.alpha_bar.tolist()
     v_t, v_s = (ab[t] * std**2 + 1 - ab[t] for t in (800, 200))
     exact = math.sqrt(ab[200]) * mean + math.sqrt(v_s / v_t) * (x - math.sqrt(ab[800]) * mean)
-    for make, order in ((m.ddim_step, 1), (m.heun_step, 2)):
+    for make, order in ((m.ddim_step, 1), (m.heun_step, 2), (m.dpm_step, 2)):
         step = make(m.from_eps(gaussian_net(schedule, mean, std), schedule), schedule)
         errors = [(last(m.walk(step, x, range(800, 199, -600 // n))) - exact).abs().max().item() for n in (30, 60, 120)]
         slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
         assert slopes == pytest.approx([order, order], abs=0.15), make.__name__
+
+
+def dpm_solver_2m(denoise: Callable, schedule: object, x: Tensor, times: list[int]) -> Iterator[Tensor]:
+    """Lu et al. 2022b, algorithm 2, with its own symbols: α = √ᾱ, σ = √(1 - ᾱ), λ = log(α/σ); D = x̂_0 at both ends."""
+    before = None
+    for t, s in itertools.pairwise(times):
+        (alpha_t, sigma_t), (alpha_s, sigma_s) = (
+            (math.sqrt(schedule.at(k)), math.sqrt(1 - schedule.at(k))) for k in (t, s)
+        )
+        x0 = direction = denoise(x, t).x0
+        if s == 0 or alpha_t == 0:  # h is infinite there, and e^-h is 0
+            x = sigma_s / sigma_t * x + (alpha_s - alpha_t * sigma_s / sigma_t) * x0
+        else:
+            h = math.log(alpha_s / sigma_s) - math.log(alpha_t / sigma_t)
+            if before is not None:
+                r = before[0] / h
+                direction = (1 + 1 / (2 * r)) * x0 - 1 / (2 * r) * before[1]
+            x = sigma_s / sigma_t * x - alpha_s * (math.exp(-h) - 1) * direction
+        before = (math.inf if alpha_t == 0 or s == 0 else h, x0)
+        yield x
+
+
+@law
+def dpm_is_the_algorithm_of_its_paper(m):
+    """Move by move, for every reading and every list, whatever else the same step has walked before or walks between;
+    its first move and its last are DDIM's, bit for bit."""
+    x, other = normal(2, 4, 3)
+    for target, schedule, _ in targets_and_schedules(m):
+        if schedule.T > 100:
+            continue
+        denoise = m.clipped(target.reader(smooth_net, schedule), schedule, 2.0)
+        step, ddim = m.dpm_step(denoise, schedule), m.ddim_step(denoise, schedule)
+        start = schedule.last_with_signal if target.needs_signal else schedule.T
+        for times in lists(m):
+            times = [start, *(t for t in times if t < start)]
+            frames, turns = list(m.walk(step, x, times)), []
+            for mine, _ in zip(m.walk(step, x, times), m.walk(step, other, times), strict=True):  # take turns
+                turns.append(mine.x)
+            expected = [x, *dpm_solver_2m(denoise, schedule, x, times)]
+            for frame, turn, right in zip(frames, turns, expected, strict=True):
+                close(frame.x, right, rtol=1e-10, atol=1e-10)
+                assert torch.equal(turn, frame.x)
+            assert torch.equal(frames[1].x, ddim(x, *times[:2]).x)
+            assert torch.equal(frames[-1].x, ddim(frames[-2].x, *times[-2:]).x)
+            for t, s in ((times[0], times[1]), (times[-2], 0)):  # a picture of that walk, taken to be of another time
+                jump = step(frames[1].x, t, s).x if t != times[1] else ddim(frames[1].x, t, s).x
+                assert torch.equal(jump, ddim(frames[1].x, t, s).x)
 
 
 @law
@@ -534,21 +582,85 @@ def a_mixture_comes_back_with_its_weights(m):
             assert x[side].std(0).tolist() == pytest.approx([std] * 2, rel=5 / math.sqrt(2 * k) + 0.02)
 
 
+def every_kind_of_list(m: ModuleType, schedule: object, start: int) -> Iterator[list[int]]:
+    """All spacings, leaps, a list that ends early; every single one of few times; some at random, `start` or below."""
+    T, rng = schedule.T, generator(8)
+    yield from (m.trailing(T, 5), m.leading(T, 4), m.quadratic(T, 7), [T, T - 1, T // 2, 2, 0], [T, 0], [T - 3, 5, 1])
+    if T == 20:
+        yield list(range(T, -1, -1))
+    for moves in (1, 2, 5, 12):
+        yield sorted(torch.randperm(start + 1, generator=rng)[: moves + 1].tolist(), reverse=True)
+
+
+def euler(m: ModuleType, level: Callable, scale: Callable, slope: Callable, least: float) -> None:
+    """Euler's z ← z + (level(s) - level(t)) · slope is DDIM's move of x = z / scale, by every schedule, for every list,
+    whatever the network predicts: to rounding. `level` and `scale` are of an ᾱ, at least `least`."""
+    cases = [(strong(m), target) for target in m.TARGETS.values()]
+    cases += [(m.straight(20), m.FLOW), (m.zero_terminal_snr(strong(m)), m.V)]
+    cases += [(m.straight(), m.X0), (m.linear(), m.EPS), (m.scaled_linear(), m.V), (m.sqrt_beta(), m.X0)]
+    for schedule, target in [*cases, (m.cosine(), m.FLOW)]:
+        x, denoise = normal(4, 3), target.reader(smooth_net, schedule)
+        step, needed = m.ddim_step(denoise, schedule), max(least, 1e-6 if target.needs_signal else 0.0)
+        start = max(t for t in range(schedule.T + 1) if schedule.at(t) >= needed)
+        for times in every_kind_of_list(m, schedule, start):
+            times = [t for t in times if t <= start]
+            frames = m.walk(step, x, times)
+            z = scale(schedule.at(times[0])) * next(frames).x
+            for (t, s), frame in zip(itertools.pairwise(times), frames, strict=True):
+                ab_t, ab_s = schedule.at(t), schedule.at(s)
+                z = z + (level(ab_s) - level(ab_t)) * slope(denoise(z / scale(ab_t), t))
+                close(scale(ab_s) * frame.x, z, rtol=1e-8, atol=1e-8, msg=lambda text: f"{schedule} {times}: {text}")  # noqa: B023
+
+
 @law
 def euler_along_the_flow_is_ddim(m):
-    """On the straight path z_s = (1 - s) x_0 + s ε, Euler's z ← z + (s' - s) û is DDIM's move of x = z / c,
-    c² = (1 - s)² + s², for every list of times: to rounding."""
+    """z = x / (√ᾱ + √(1 - ᾱ)) = (1 - s) x_0 + s ε moves by û = ε̂ - x̂_0, which a flow network predicts; on `straight`
+    s is t / T."""
+
+    def scale(ab: float) -> float:
+        return 1 / (math.sqrt(ab) + math.sqrt(1 - ab))
+
+    def flow_time(ab: float) -> float:
+        return math.sqrt(1 - ab) * scale(ab)
+
+    euler(m, flow_time, scale, lambda estimate: estimate.eps - estimate.x0, 0.0)
     for T in (20, 1000):
-        schedule, x = m.straight(T), normal(4, 3)
-        step = m.ddim_step(m.from_flow(smooth_net, schedule), schedule)
-        lists = [m.trailing(T, 5), m.leading(T, 4), m.quadratic(T, 7), [T, T - 1, T // 2, 2, 0], [T, 0], [T - 3, 5, 1]]
-        for times in [*lists, *([range(T, -1, -1)] if T == 20 else [])]:
-            c = {t: math.hypot(1 - t / T, t / T) for t in times}
-            frames = m.walk(step, x, times)
-            z = c[times[0]] * next(frames).x
-            for (t, s), frame in zip(itertools.pairwise(times), frames, strict=True):
-                z = z + (s - t) / T * smooth_net(z / c[t], torch.full((4,), t))
-                close(c[s] * frame.x, z, rtol=1e-11, atol=1e-11)
+        assert [flow_time(m.straight(T).at(t)) for t in range(T + 1)] == pytest.approx([t / T for t in range(T + 1)])
+    for schedule in (strong(m), m.straight(20)):
+        x = normal(4, 3)
+        estimate = m.from_flow(smooth_net, schedule)(x, 9)
+        close(estimate.eps - estimate.x0, smooth_net(x, torch.full((4,), 9)), rtol=1e-12, atol=1e-12)
+
+
+@law
+def euler_in_edms_sigma_is_ddim(m):
+    """x̄ = x / √ᾱ = x_0 + σ ε moves by dx̄/dσ = ε̂ (Karras et al. 2022), which an ε network predicts. σ is infinite where
+    ᾱ = 0; it goes up to 1000 here, whose square is still far from float64's 16 digits."""
+    euler(m, lambda ab: math.sqrt((1 - ab) / ab), lambda ab: 1 / math.sqrt(ab), lambda estimate: estimate.eps, 1e-6)
+
+
+@law
+def the_vocabularies_tell_one_process(m):
+    """Each level leads back to its ᾱ, and on to the other two: σ = s / (1 - s), s = σ / (1 + σ), ln σ = logit s; at its
+    level the picture is x̄ = x_0 + σ ε, or z = (1 - s) x_0 + s ε."""
+    for schedule in (strong(m), m.linear(), m.cosine(), m.straight(20)):
+        ab = schedule.alpha_bar
+        for vocabulary in m.VOCABULARIES.values():
+            close(vocabulary.alpha_bar(vocabulary.level(ab)), ab, rtol=1e-9, atol=1e-15)
+        sigma, s = m.EDM.level(ab), m.FLOW_TIME.level(ab)
+        close(m.FLOW_TIME.level(m.EDM.alpha_bar(sigma)), s, rtol=1e-9, atol=1e-12)
+        close(m.EDM.level(m.FLOW_TIME.alpha_bar(s[:-1])), s[:-1] / (1 - s[:-1]), rtol=1e-9, atol=1e-9)
+        close(sigma[1:].log(), s[1:].logit(), rtol=1e-9, atol=1e-9)
+        close(sigma[1:].log(), -schedule.log_snr[1:] / 2, rtol=1e-9, atol=1e-9)
+        x0, eps = normal(2, 4, 3)
+        for t in (0, 1, schedule.T // 2, schedule.T - 1):
+            x = m.add_noise(schedule, x0, t, eps)
+            close(m.EDM.scale(ab)[t] * x, x0 + sigma[t] * eps, rtol=1e-9, atol=1e-9)
+            close(m.FLOW_TIME.scale(ab)[t] * x, (1 - s[t]) * x0 + s[t] * eps, rtol=1e-9, atol=1e-9)
+            assert torch.equal(m.DDPM.scale(ab)[t] * x, x) and m.DDPM.level(ab)[t] == ab[t]
+            for vocabulary in m.VOCABULARIES.values():  # floats are as good
+                assert vocabulary.level(schedule.at(t)) == pytest.approx(vocabulary.level(ab)[t].item(), rel=1e-12)
+                assert vocabulary.scale(schedule.at(t)) == pytest.approx(vocabulary.scale(ab)[t].item(), rel=1e-12)
 
 
 # --- times ----------------------------------------------------------------------------------------------------------

@@ -72,6 +72,31 @@ def heun(mean=lambda first, second: (first + second) / 2, second_time=lambda t, 
     return heun_step
 
 
+def dpm(
+    drawn_out=lambda x0, before, h, h_before: x0 + h / (2 * h_before) * (x0 - before),
+    remembers=lambda x, t: id(x),
+    asks=True,
+    at_the_end=False,
+):
+    def dpm_step(denoiser, schedule):
+        half_log_snr, memory = (schedule.log_snr / 2).tolist(), {}
+
+        def step(x, t, s):
+            estimate = x0 = denoiser(x, t).x0
+            h = half_log_snr[s] - half_log_snr[t]
+            time, h_before, before, _ = memory.get(remembers(x, t), (None, None, None, None))
+            if time is not None and (time == t or not asks) and (s > 0 or at_the_end):
+                x0 = drawn_out(estimate, before, min(h, 5.0), h_before)
+            eps = m.noise_from(schedule, x, t, x0)
+            moved = m.add_noise(schedule, x0, s, eps)
+            memory[remembers(moved, s)] = s, h, estimate, moved  # which lives as long as the step: no id comes twice
+            return Frame(s, moved, x0, eps)
+
+        return step
+
+    return dpm_step
+
+
 def inversion(start=lambda schedule, x, t, eps: m.picture_from(schedule, x, t, eps)):
     def ddim_inversion(denoiser, schedule):
         def step(x, t, s):
@@ -276,6 +301,7 @@ SKETCHES: dict[str, Callable] = {
     "ddpm_step": ddpm(),
     "ddim_step": ddim(),
     "heun_step": heun(),
+    "dpm_step": dpm(),
     "ddim_inversion": inversion(),
     "guided": guidance(),
     "score_corrected": correction(),

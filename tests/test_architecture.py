@@ -27,6 +27,8 @@ FLOORS = [
     {"hardware"},
     {"data"},
     {"model"},
+    {"model"},
+    {"sampler", "weights"},
     {"training"},
     {"interop", "evaluation"},
     {"show"},
@@ -35,8 +37,9 @@ FLOORS = [
     {"__main__"},
 ]
 UP = {  # imports inside of a function that point the other way, and why; no others
-    ("model.py", "training"),  # load_model opens checkpoints as well
-    ("training/runs.py", "show"),  # a run saves pages of samples
+    ("model.py", "sampler"),  # a model draws by one
+    ("weights.py", "training"),  # load_model opens checkpoints as well
+    ("training/pages.py", "show"),  # a run saves pages of samples
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -27,13 +27,13 @@ import ddpm_teach
 from ddpm_teach.cli import COMMANDS, main, sample as sample_command, train as train_command
 from ddpm_teach.cli.lab import FIRST_LESSON
 from ddpm_teach.cli.sample import draw
-from ddpm_teach.diffusion.sampling import Sampler
-from ddpm_teach.model import load_model, save_weights
+from ddpm_teach.sampler import Sampler
 from ddpm_teach.storage import course_path
-from ddpm_teach.training import presets, runs
+from ddpm_teach.training import pages, presets, runs
 from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_teach.training.options import RunOptions
 from ddpm_teach.training.state import TrainState
+from ddpm_teach.weights import load_model, save_weights
 
 NET = {"name": "ContextUNet", "config": dict(channels=3, features=8, context_dim=5, size=16, T=1000)}
 FAST = ["--steps", "1", "--device", "cpu", "--precision", "float32"]
@@ -56,10 +56,10 @@ def tiny(monkeypatch):
     """A preset, and a plan for folders, that take moments."""
     options = RunOptions("sprites", net=NET, steps=4, batch_size=4, save_every=2, precision="float32")
     monkeypatch.setitem(presets.PRESETS, "sprites", dict.fromkeys(presets.BUDGETS, options))
-    validate, wide = runs.validation_loss, presets._context_unet
-    monkeypatch.setattr(runs, "validation_loss", lambda *args, **options: validate(*args, n=8, **options))
+    validate, wide = pages.validation_loss, presets._context_unet
+    monkeypatch.setattr(pages, "validation_loss", lambda *args, **options: validate(*args, n=8, **options))
     for module in (runs, train_command):
-        monkeypatch.setattr(module, "page_of_samples", lambda model, png, **options: str(png))
+        monkeypatch.setattr(module, "page_of", lambda state, png, **options: str(png))
     monkeypatch.setattr(presets, "_context_unet", lambda channels, _, classes, size: wide(channels, 8, classes, size))
 
 
@@ -152,6 +152,15 @@ OTHERS = {
     "build 99_nothing.ipynb": ["99_nothing.ipynb"],
     "build afile": ["afile", "notebook"],
     "lab --folder afile": ["--folder", "afile"],
+    "class": ["COMMAND"],
+    "class grow out": ["'grow'", "build"],
+    "class build out": ["--for"],
+    "class build out --for parents": ["--for", "students, teachers", "'parents'"],
+    "class build album --for students": ["out", "album", "empty"],
+    "class build afile --for students": ["out", "afile", "file"],
+    "class build out --for students --lessons 00 77": ["--lessons", "'77'", "00, 01"],
+    "class build out --for students --exercises album": ["--exercises", "album", "class_exercises.py"],
+    "class build out --for teachers --no-hints": ["--no-hints", "leave"],
 }
 EVERYWHERE = {  # in each command that draws or trains
     f"--seed {HUGE}": ["--seed", "2^63"],
@@ -201,6 +210,8 @@ TAKES_A_PATH = {
     "train --resume --out": "--out",
     "lab --folder": "--folder",
     "build": "LESSON",
+    "class build --for students": "OUT",
+    "class build out --for students --exercises": "--exercises",
 }
 
 

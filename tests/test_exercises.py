@@ -61,7 +61,7 @@ def test_each_mistake_is_called_by_its_name(exercise, i):
 
 @each
 def test_there_is_enough_of_everything(exercise):
-    assert len(exercise.mistakes) >= 2 and len(exercise.hints) >= 2
+    assert len(exercise.mistakes) >= 3 and len(exercise.hints) >= 2
     assert exercise.difficulty in (1, 2, 3) and exercise.minutes > 0
     assert len({mistake.says for mistake in exercise.mistakes}) == len(exercise.mistakes)
     assert len(exercise.inputs()) >= 5

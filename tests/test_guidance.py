@@ -10,10 +10,10 @@ import torch
 
 from ddpm_teach.diffusion.forward import add_noise
 from ddpm_teach.diffusion.guidance import gradient, guided, inpainting, score_corrected
-from ddpm_teach.diffusion.sampling import walk
-from ddpm_teach.diffusion.steps import ddim_step
+from ddpm_teach.diffusion.steps import ddim_step, walk
 from ddpm_teach.diffusion.targets import clipped, from_eps, from_v
 from ddpm_teach.diffusion.times import trailing
+from ddpm_teach.diffusion.types import carrying
 
 
 def context_net(x, t, c):
@@ -32,6 +32,27 @@ def test_guidance_is_a_net_for_from_eps(strong):
     x, c = torch.randn(4, 2, 2).double(), torch.randn(4, 3).double()
     estimate = from_eps(guided(context_net, c, 2.0), strong)(x, 5)
     torch.testing.assert_close(add_noise(strong, estimate.x0, 5, estimate.eps), x, rtol=1e-12, atol=1e-12)
+
+
+class NullNet(torch.nn.Module):
+    """A network that says what stands for "no condition", as a text encoder's empty prompt does."""
+
+    null = torch.tensor([[3.0, -1.0, 2.0]]).double()
+
+    def forward(self, x, t, c):
+        return context_net(x, t, c)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 2.0])
+def test_guidance_leads_away_from_the_networks_own_null_unless_another_is_given(scale):
+    net, x, t = NullNet(), torch.randn(4, 2, 2).double(), torch.tensor([1, 5, 2, 9])
+    c, other = torch.randn(1, 3).double(), torch.randn(1, 3).double()
+    said = guided(net, c, scale)(x, t)
+    assert torch.equal(said, guided(context_net, c, scale, null=net.null)(x, t))
+    assert (said - guided(context_net, c, scale)(x, t)).abs().max() > 0.1  # zeros are another null
+    assert torch.equal(guided(net, c, scale, null=other)(x, t), guided(context_net, c, scale, null=other)(x, t))
+    wrapper = carrying(lambda *args: net(*args), net)
+    assert torch.equal(guided(wrapper, c, scale)(x, t), said)
 
 
 @pytest.mark.parametrize("scale", [math.nan, math.inf, -math.inf])

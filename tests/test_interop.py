@@ -2,12 +2,13 @@
 
 import copy
 import inspect
+import json
 
 import pytest
 import torch
 
 from ddpm_teach import Model, clipped, ddim_step, guided, load_model, sample, trailing, walk
-from ddpm_teach.model import NAMES
+from ddpm_teach.weights import NAMES
 from tests.small_runs import OwnNet, new_run
 
 interop = pytest.importorskip("ddpm_teach.interop", reason="diffusers (a development tool) is missing")
@@ -61,6 +62,15 @@ def test_saved_and_loaded_in_diffusers_format_it_draws_the_same(name, tmp_path):
         one.set_progress_bar_config(disable=True)
     first, second = (one(context, 1.0, 2, noise=noise).images for one in (pipeline, again))
     assert torch.equal(first, second)
+
+
+def test_a_folder_of_an_earlier_version_is_still_read(tmp_path):
+    """It names the classes' home of then, which was the room itself."""
+    interop.to_pipeline(load_model("mnist")).save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    index["unet"] = ["ddpm_teach.interop", "CourseUNet"]
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    assert isinstance(interop.CoursePipeline.from_pretrained(tmp_path).unet, interop.CourseUNet)
 
 
 @pytest.mark.parametrize("target", ["eps", "x0", "v"])

@@ -19,6 +19,7 @@ from ddpm_teach.model import Model
 from ddpm_teach.nets import AttentionUNet, ContextUNet, LayerNormUNet
 from ddpm_teach.show import pictures
 from ddpm_teach.show.films.playground import playground
+from ddpm_teach.show.films.words import scrub_words
 from ddpm_teach.storage import read_tensors, write_tensors
 from tests.small_runs import assert_same, new_run, snapshot
 
@@ -461,6 +462,8 @@ CASES = {
     "net norm": (lambda: ContextUNet(norm=["group"]), ValueError, ["norm: ", "batch, group", "['group']"]),
     "classifier size": (lambda: nets.Classifier(size=4), ValueError, ["size: ", "≥ 8", "got 4"]),
     "classifier classes": (lambda: nets.Classifier(classes=0), ValueError, ["classes: ", "≥ 1", "got 0"]),
+    "reader size": (lambda: nets.SceneReader(size=2), ValueError, ["size: ", "≥ 4", "got 2"]),
+    "reader columns": (lambda: nets.SceneReader(columns=53), TypeError, ["columns: ", "53", "columns=("]),
     "sinusoids odd": (lambda: m.sinusoids(10, 5), ValueError, ["dim: ", "even", "5"]),
     "net description": (
         lambda: m.RunOptions(net={"name": "ContextUNet", "config": {"bogus": 1}}),
@@ -656,6 +659,7 @@ OF_A_MODEL = {
     "validation": lambda model: m.validation_loss(model, images()),
     "weights": lambda model: m.save_weights("never", model),
     "playground": playground,
+    "film of words": lambda model: scrub_words(model, "a king"),
 }
 
 
@@ -715,6 +719,8 @@ OF_WEIGHTS = {
     "no schedule": ({"alpha_bar": [1.0]}, ""),
     "a schedule of words": ({"alpha_bar": "linear"}, ""),
     "unknown target": ({"target": "score"}, ""),
+    "a limit of words": ({"limit": "none"}, ""),
+    "a limit of nothing": ({"limit": 0.0}, ""),
 }
 OF_RUNS = {
     "no state": ({"state": "gone"}, ""),

@@ -23,6 +23,8 @@ BAD = {
     "data": [None, 3, b"mnist", ["mnist"]],
     "size": [0, -1, 2.0, True, "3"],
     "net": ["ContextUNet", {}, {"name": "ContextUNet"}, {"name": "UNet", "config": {}}, dict(NET, config=3), 3],
+    "autoencoder": [None, 3, b"autoencoder", []],
+    "start": [None, 3, b"sprites", []],
     "budget": ["", "gpus", 1, []],
     "minutes": [0, -1, NAN, INF, "1", True],
     "schedule": WORDS,
@@ -37,6 +39,7 @@ BAD = {
     "times": [*WORDS, "random"],
     "min_snr": [-1, NAN, INF, "5", None, True],
     "context_dropout": SHARE,
+    "kl_weight": [-1, NAN, INF, "5", None, True],
     "condition": [*WORDS, "words"],
     "warmup": [-1, 2.0, True, None, "3", torch.tensor(3)],
 }
@@ -99,10 +102,15 @@ def test_every_preset_builds_a_network_for_its_pictures(name, budget):
     options = dt.preset(name, budget)
     with torch.device("meta"):
         net = nets.from_config(options.net)
-    channels, side = (3, options.size or 32) if name == "cifar10" else (1, options.size or 28)
+    colored = ("cifar10", "autoencoder")
+    channels, side = (3, options.size or 32) if name in colored else (1, options.size or 28)
     if name in ("sprites", "sprites-context"):
         channels, side = 3, 16
+    if name == "scenes":
+        channels, side = 16, 8  # of latents
     assert net.image_shape == (channels, side, side) and options.budget == budget
+    if name == "autoencoder":  # which knows no times and no contexts
+        return
     assert net.config.get("context_dim") in (None, {"sprites": TOLD, "sprites-context": 5}.get(name, 10))
     assert net.T == options.noise_schedule().T == 1000
 

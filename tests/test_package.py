@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import ddpm_teach
+from ddpm_teach import storage
 
 ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {"torch": "pytorch"}
@@ -25,6 +26,22 @@ def test_environment_yml_asks_for_what_pyproject_asks_for():
     wanted = {re.sub(rf"^({names})(?=\W)", lambda m: CONDA_NAMES[m[0]], line) for line in wanted}
     listed = set(re.findall(r"^  - (\S+[<>=]\S+)$", (ROOT / "environment.yml").read_text(), re.M))
     assert listed == wanted
+
+
+def test_a_plain_uv_run_brings_jupyterlab_and_none_of_the_developers_tools():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups, default = pyproject["dependency-groups"], pyproject["tool"]["uv"]["default-groups"]
+    names = {re.match(r"[\w-]+(\[\w+\])?", line)[0] for group in default for line in groups[group]}
+    assert names == {"ddpm-teach[lab]"} and names < {re.match(r"[\w-]+(\[\w+\])?", line)[0] for line in groups["dev"]}
+
+
+@pytest.mark.parametrize(("clone", "told"), [(True, 'pip install ".[lab]" in '), (False, "pip install jupyterlab")])
+def test_what_is_missing_is_named_by_a_command_that_works(clone, told, tmp_path, monkeypatch):
+    """The course is on no package index, so an extra has a name in a clone only."""
+    monkeypatch.setattr(storage, "_PACKAGE", tmp_path / "ddpm_teach")
+    if clone:
+        (tmp_path / "pyproject.toml").touch()
+    assert storage.how_to_install("lab", "jupyterlab") == told + f"{tmp_path}" * clone
 
 
 def test_messages_and_graphs_without_shape_checks():

@@ -12,11 +12,12 @@ import itertools
 import pytest
 import torch
 
-from ddpm_teach.diffusion.sampling import walk
-from ddpm_teach.diffusion.schedule import linear
-from ddpm_teach.diffusion.steps import ddim_step, ddpm_step
-from ddpm_teach.diffusion.targets import clipped, from_eps, from_v, from_x0
-from ddpm_teach.diffusion.times import leading, trailing
+from ddpm_teach.diffusion.forward import add_noise
+from ddpm_teach.diffusion.schedule import Schedule, cosine, linear, scaled_linear, straight
+from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, dpm_step, walk
+from ddpm_teach.diffusion.targets import clipped, from_eps, from_flow, from_v, from_x0
+from ddpm_teach.diffusion.times import leading, quadratic, trailing
+from ddpm_teach.diffusion.vocabularies import EDM, FLOW_TIME
 from tests.laws import generator, smooth_net
 
 schedulers = pytest.importorskip("diffusers.schedulers", reason="diffusers (a development tool) is missing")
@@ -109,3 +110,86 @@ def test_in_float32(sampler, steps, tolerance):
     expected = theirs(scheduler, scheduler.timesteps.tolist(), start(torch.float32), generator=generator(9), **options)
     frames = ours(make, trailing(1000, steps), start(torch.float32), clip=True)
     assert_same(frames, expected, tolerance, last_x=sampler == "ddim" or steps == 1000)
+
+
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("steps", [1, 2, 3, 20, 50])
+@pytest.mark.parametrize("schedule", [linear(), scaled_linear()], ids=["linear", "scaled_linear"])
+def test_dpm_solver(schedule, steps, clip):
+    """Its σ and λ are float32 inside, whatever it is given: 1e-5 of the largest value. x̂_0 is clamped by hand: it has
+    dynamic thresholding alone."""
+    scheduler = schedulers.DPMSolverMultistepScheduler(
+        timestep_spacing="trailing", prediction_type="sample", final_sigmas_type="zero"
+    )
+    scheduler.alphas_cumprod = schedule.alpha_bar[1:].numpy()
+    scheduler.set_timesteps(steps)
+    denoise = from_x0(smooth_net, schedule)
+    frames = walk(dpm_step(clipped(denoise, schedule) if clip else denoise, schedule), start(), trailing(1000, steps))
+
+    def diffusers_frames():
+        x = start()
+        for index in scheduler.timesteps.tolist():
+            x0 = smooth_net(x, torch.full((len(x),), index + 1))
+            x = scheduler.step(x0.clamp(-1, 1) if clip else x0, index, x).prev_sample
+            yield x, x0
+
+    assert assert_same(frames, ((x.float(), x0) for x, x0 in diffusers_frames()), 1e-5) == steps
+
+
+def along_the_flow(scheduler, levels, net, schedule, times):
+    """Frames of diffusers' Euler in flow time, which asks `net` at its picture turned back into x: (z, û)."""
+    scheduler.set_timesteps(sigmas=levels)
+    scale = FLOW_TIME.scale(schedule.alpha_bar)
+    z = scale[times[0]] * start()
+    for t, index in zip(times, scheduler.timesteps, strict=False):
+        u = net(z / scale[t], torch.full((len(z),), t))
+        z = scheduler.step(u, index, z).prev_sample.double()
+        yield z, u
+
+
+@pytest.mark.parametrize("spacing", [trailing, leading, quadratic])
+@pytest.mark.parametrize("steps", [1, 4, 50])
+@pytest.mark.parametrize("schedule", [straight(), linear(), cosine()], ids=["straight", "linear", "cosine"])
+def test_flow_matching(schedule, steps, spacing):
+    """diffusers walks z through the list of flow times that `FLOW_TIME` makes of ours; its sums are in float32."""
+    times = spacing(1000, steps)
+    levels, scale = FLOW_TIME.level(schedule.alpha_bar), FLOW_TIME.scale(schedule.alpha_bar)
+    scheduler = schedulers.FlowMatchEulerDiscreteScheduler()
+    theirs = along_the_flow(scheduler, levels[times[:-1]].tolist(), smooth_net, schedule, times)
+    frames = walk(ddim_step(from_flow(smooth_net, schedule), schedule), start(), times)
+    next(frames)
+    for frame, (z, _) in zip(frames, theirs, strict=True):
+        assert (scale[frame.t] * frame.x - z).abs().max() <= 1e-5 * z.abs().max(), f"at time {frame.t}"
+    mixed = scheduler.scale_noise(x0 := start(), scheduler.timesteps[:1].expand(len(x0)), eps := x0.flip(-1))
+    mine = scale[times[0]] * add_noise(schedule, x0, times[0], eps)
+    assert (mine - mixed).abs().max() <= 1e-5 * mixed.abs().max()
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_a_shifted_flow_is_a_schedule(shift):
+    """Stable Diffusion 3 leaves `straight` by σ' = 3 σ / (1 + 2 σ): read as flow times, that table is a Schedule."""
+    scheduler = schedulers.FlowMatchEulerDiscreteScheduler(shift=shift)
+    table = torch.cat([torch.zeros(1), scheduler.sigmas.flip(0)]).double()
+    s = torch.arange(1001).double() / 1000
+    torch.testing.assert_close(table, shift * s / (1 + (shift - 1) * s), rtol=1e-6, atol=1e-7)
+    schedule = Schedule(FLOW_TIME.alpha_bar(table))
+    torch.testing.assert_close(FLOW_TIME.level(schedule.alpha_bar), table, rtol=1e-12, atol=1e-12)
+    if shift == 1:
+        torch.testing.assert_close(schedule.alpha_bar, straight().alpha_bar, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("steps", [1, 10, 50])
+def test_euler_in_sigma(steps):
+    """diffusers' Euler of k-diffusion, which walks x̄ = x / √ᾱ through EDM's σ, is DDIM as well."""
+    schedule, times = SCHEDULE, trailing(1000, steps)
+    scheduler = schedulers.EulerDiscreteScheduler(timestep_spacing="trailing", prediction_type="epsilon")
+    scheduler.alphas_cumprod = schedule.alpha_bar[1:].numpy()
+    scheduler.set_timesteps(steps)
+    sigma, scale = EDM.level(schedule.alpha_bar), EDM.scale(schedule.alpha_bar)
+    torch.testing.assert_close(scheduler.sigmas.double(), sigma[times], rtol=1e-6, atol=0)
+    frames = walk(ddim_step(from_eps(smooth_net, schedule), schedule), start(), times)
+    bar = scale[1000] * next(frames).x
+    for frame, t, index in zip(frames, times, scheduler.timesteps, strict=False):
+        eps = smooth_net(bar / scale[t], torch.full((len(bar),), t))
+        bar = scheduler.step(eps, index, bar).prev_sample.double()
+        assert (scale[frame.t] * frame.x - bar).abs().max() <= 1e-5 * bar.abs().max()

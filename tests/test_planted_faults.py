@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import ddpm_teach as m
-from ddpm_teach import EPS, FLOW, Estimate, V
+from ddpm_teach import EDM, EPS, FLOW, FLOW_TIME, Estimate, V
 from tests.laws import LAWS
 from tests.sketches import (
     SKETCHES,
@@ -27,6 +27,7 @@ from tests.sketches import (
     cosine_table,
     ddim,
     ddpm,
+    dpm,
     guidance,
     heun,
     inversion,
@@ -65,7 +66,9 @@ READ = "what_a_target_asks_for_is_read_as_what_was_put_in"
 JUMP = "one_jump_is_as_many_single_steps"
 ANCESTRAL = "ancestral_sampling_of_gaussian_data_follows_its_recursion"
 LISTS = "lists_of_times_fall_strictly_to_zero_in_exactly_as_many_moves"
-HEUN = "heun_converges_to_second_order_and_ddim_to_first"
+SECOND = "heun_and_dpm_converge_to_second_order_and_ddim_to_first"
+DPM = "dpm_is_the_algorithm_of_its_paper"
+VOCABULARIES = "the_vocabularies_tell_one_process"
 CORRECTED = "a_corrected_score_is_the_score_of_the_conditional_law"
 PRODUCTS = "the_tables_are_products_of_one_minus_beta"
 
@@ -189,6 +192,19 @@ FAULTS: dict[str, tuple[str, Any, str]] = {
         masking(time=lambda t, s: t),
         "inpainting_keeps_what_is_known",
     ),
+    # three vocabularies
+    "σ² for σ": ("EDM", EDM._replace(level=lambda ab: (1 - ab) / ab), VOCABULARIES),
+    "the straight path without its scale": ("FLOW_TIME", FLOW_TIME._replace(scale=lambda ab: 0 * ab + 1), VOCABULARIES),
+    "1 - ᾱ as the time of the flow": (
+        "FLOW_TIME",
+        FLOW_TIME._replace(level=lambda ab: 1 - ab, alpha_bar=lambda s: 1 - s),
+        "euler_along_the_flow_is_ddim",
+    ),
+    "DDIM towards the noise of EDM's σ": (
+        "ddim_step",
+        ddim(direction=lambda ab_t, ab_s, sigma: (1 - ab_s) / ab_s),
+        "euler_in_edms_sigma_is_ddim",
+    ),
     # the steps
     "the factors of x_0 and x_t swapped": (
         "ddpm_step",
@@ -227,8 +243,25 @@ FAULTS: dict[str, tuple[str, Any, str]] = {
         "data_of_one_point_come_back_exactly",
     ),
     "temperature on the mean as well": ("ddpm_step", ddpm(hot_mean=True), "temperature_scales_the_noise_alone"),
-    "Heun without the mean": ("heun_step", heun(mean=lambda first, second: second), HEUN),
-    "Heun's second look at the old time": ("heun_step", heun(second_time=lambda t, s: t), HEUN),
+    "Heun without the mean": ("heun_step", heun(mean=lambda first, second: second), SECOND),
+    "Heun's second look at the old time": ("heun_step", heun(second_time=lambda t, s: t), SECOND),
+    "DPM-Solver++ drawn out by a whole and not a half": (
+        "dpm_step",
+        dpm(lambda x0, before, h, h_before: x0 + h / h_before * (x0 - before)),
+        SECOND,
+    ),
+    "DPM-Solver++ with the moves' ratio upside down": (
+        "dpm_step",
+        dpm(lambda x0, before, h, h_before: x0 + h_before / (2 * h) * (x0 - before)),
+        DPM,
+    ),
+    "DPM-Solver++ that remembers by the time alone": ("dpm_step", dpm(remembers=lambda x, t: t), DPM),
+    "DPM-Solver++ that doesn't ask what time it is": ("dpm_step", dpm(asks=False), DPM),
+    "DPM-Solver++ drawn out to the picture itself": (
+        "dpm_step",
+        dpm(at_the_end=True),
+        DPM,
+    ),
     "inversion that forgets the noise that is there": (
         "ddim_inversion",
         inversion(start=lambda schedule, x, t, eps: x / schedule.signal_rate(t, x)),

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ddpm_teach import ContextUNet, LayerNormUNet, Model, cosine, linear, load_model
-from ddpm_teach.diffusion.sampling import SAMPLERS
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.hardware import precision
+from ddpm_teach.sampler import SAMPLERS
 from ddpm_teach.show import playground, scrub
 from ddpm_teach.show.films.playground import Latest
 

@@ -36,7 +36,11 @@ OTHER = {  # for every field a value that TINY hasn't
     "times": "stratified",
     "min_snr": 2.0,
     "context_dropout": 0.9,
+    "autoencoder": "autoencoder",
+    "start": "sprites-context",
+    "kl_weight": 1.0,
 }
+NEEDS = ("autoencoder", "start", "kl_weight")  # which TINY's network can't have: they have tests of their own
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +48,14 @@ def half(tmp_path_factory):
     """A run of TINY that was interrupted after step 4."""
     folder = tmp_path_factory.mktemp("half") / "run"
 
-    def stop(model, png, **options):
+    def stop(state, png, **options):
         if "000004" in png.name:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(runs, "LOG_EVERY", 2)
         patch.setattr(runs, "load_data", lambda options, **how: some_sprites())
-        patch.setattr(runs, "page_of_samples", stop)
+        patch.setattr(runs, "page_of", stop)
         go(folder)
     return folder
 
@@ -84,7 +88,7 @@ def test_the_same_again_is_no_change(name, tmp_path):
     assert resumed_options(TINY, tmp_path, {name: getattr(TINY, name)}) == TINY
 
 
-@pytest.mark.parametrize("name", [name for name in OTHER if name not in FIXED])
+@pytest.mark.parametrize("name", [name for name in OTHER if name not in (*FIXED, *NEEDS)])
 def test_what_may_be_changed_has_an_effect_and_is_recorded(cut, tmp_path, name):
     """Each makes another run from step 4 on, or the record would be a lie; but for what has no part in the weights."""
     state = go(cut, resume=True, **{name: OTHER[name]})
@@ -101,14 +105,15 @@ def test_what_may_be_changed_has_an_effect_and_is_recorded(cut, tmp_path, name):
 
 def test_what_was_chosen_for_the_run_holds_when_it_goes_on(tmp_path, monkeypatch):
     """An option that was given once and forgotten on resuming would make another run: the weights would differ."""
-    chosen = {name: OTHER[name] for name in OTHER if name not in ("data", "size", "net", "minutes", "steps", "budget")}
+    fixed = ("data", "size", "net", "minutes", "steps", "budget", *NEEDS)
+    chosen = {name: OTHER[name] for name in OTHER if name not in fixed}
     whole = go(tmp_path / "whole", **chosen)
 
-    def stop(model, png, **options):
+    def stop(state, png, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(runs, "page_of_samples", stop)
+        patch.setattr(runs, "page_of", stop)
         go(tmp_path / "cut", **chosen)
     assert_same(snapshot(go(tmp_path / "cut", resume=True)), snapshot(whole))
 

@@ -25,7 +25,7 @@ from ddpm_teach.training.runs import train_run
 from tests.small_runs import assert_same, snapshot
 
 NET = {"name": "ContextUNet", "config": dict(channels=3, features=8, context_dim=5, size=16, T=1000)}
-PAGE = runs.page_of_samples
+PAGE = runs.page_of
 TINY = dt.RunOptions("sprites", net=NET, steps=6, batch_size=4, save_every=2, precision="float32")
 
 
@@ -39,7 +39,7 @@ def some_sprites():
 def small(monkeypatch):
     """A log of every other step, few pictures, and pages that cost nothing; the real page is in a test of its own."""
     monkeypatch.setattr(runs, "LOG_EVERY", 2)
-    monkeypatch.setattr(runs, "page_of_samples", lambda model, png, **options: storage.write_bytes(png, b"a page"))
+    monkeypatch.setattr(runs, "page_of", lambda state, png, **options: storage.write_bytes(png, b"a page"))
     few = lambda options, **how: some_sprites() if options.data == "sprites" else load_data(options, **how)  # noqa: E731
     monkeypatch.setattr(runs, "load_data", few)
 
@@ -51,7 +51,7 @@ def go(folder, resume=False, options=TINY, **changes):
 
 
 def test_the_last_the_one_before_and_the_best_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "page_of_samples", PAGE)
+    monkeypatch.setattr(runs, "page_of", PAGE)
     state = go(tmp_path)
     steps = {name: dt.load_checkpoint(tmp_path / f"{name}.pt").step for name in ("last", "previous")}
     assert steps == {"last": 6, "previous": 4} and state.step == 6
@@ -147,7 +147,7 @@ def test_what_is_not_finite_is_noticed_though_the_training_loss_is(tmp_path, mon
     state = go(tmp_path, steps=1)
     next(state.ema.module.parameters()).data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="finite"):
-        PAGE(state.model, tmp_path / "page.png")
+        PAGE(state, tmp_path / "page.png")
     assert not (tmp_path / "page.png").exists()
 
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from ddpm_teach.diffusion.guidance import guided
-from ddpm_teach.diffusion.sampling import Sampler, generator, sample, walk
 from ddpm_teach.diffusion.schedule import linear
-from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, heun_step
+from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, dpm_step, heun_step, walk
 from ddpm_teach.diffusion.targets import TARGETS, clipped, from_eps
 from ddpm_teach.diffusion.times import leading, quadratic, trailing
 from ddpm_teach.model import Model
 from ddpm_teach.nets import ContextUNet
+from ddpm_teach.sampler import SAMPLERS, Sampler, generator, sample
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ STEPS = {
     "ddim 0.5": lambda denoise, schedule, rng: ddim_step(denoise, schedule, 0.5, rng=rng),
     "ddpm": lambda denoise, schedule, rng: ddpm_step(denoise, schedule, rng=rng),
     "heun": lambda denoise, schedule, rng: heun_step(denoise, schedule),
+    "dpm": lambda denoise, schedule, rng: dpm_step(denoise, schedule),
 }
 
 
@@ -119,6 +120,7 @@ BAD = [
     ("eta", dict(eta=math.nan)),
     ("eta", dict(kind="heun", eta=0.5)),
     ("eta", dict(kind="ddpm", eta=0.5)),
+    ("eta", dict(kind="dpm", eta=0.5)),
     ("kind", dict(kind="euler")),
     ("spacing", dict(spacing="even")),
     ("precision", dict(precision="half")),
@@ -145,7 +147,7 @@ def test_contexts_that_do_not_fit_are_refused_at_the_call(shape):
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-@pytest.mark.parametrize("kind", ["ddim", "ddpm", "heun"])
+@pytest.mark.parametrize("kind", SAMPLERS)
 def test_pictures_that_are_not_finite_are_told_and_not_shown(toy, kind, number):
     """Also where a later step would hide it: clipping makes ±1 of an infinity."""
     model = toy()

@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import ddpm_teach
 from ddpm_teach.diffusion.forward import add_noise, posterior
 from ddpm_teach.diffusion.guidance import gradient, guided, inpainting, score_corrected
-from ddpm_teach.diffusion.sampling import every, walk
 from ddpm_teach.diffusion.schedule import linear, zero_terminal_snr
-from ddpm_teach.diffusion.steps import ddim_inversion, ddim_step, ddpm_step, heun_step
+from ddpm_teach.diffusion.steps import ddim_inversion, ddim_step, ddpm_step, every, heun_step, walk
 from ddpm_teach.diffusion.targets import clipped, from_eps, from_flow, from_v, from_x0, projected, thresholded
 from ddpm_teach.diffusion.times import trailing
 from ddpm_teach.diffusion.types import Estimate, Frame

@@ -2,6 +2,8 @@
 
     python make_weights.py classifier sprites 12                # trains a judge of samples, for so many epochs
     python make_weights.py classifier mnist 8 cuda              # on a GPU
+    python make_weights.py reader 4000                          # trains the reader of scenes, for so many steps
+    python make_weights.py autoencoder ../../runs/autoencoder/last.pt  # from the run of `ddpm-teach train autoencoder`
     python make_weights.py sprites ../../runs/sprites/last.pt   # from the run of `ddpm-teach train sprites`
     python make_weights.py sheet sprites                        # only draws the contact sheet anew
     python make_weights.py judge sprites                        # only prints the figures of the card
@@ -15,6 +17,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +25,7 @@ from ddpm_teach import (
     Classifier,
     Model,
     Sampler,
+    SceneReader,
     class_accuracy,
     evaluate,
     load,
@@ -32,10 +36,15 @@ from ddpm_teach import (
     save_weights,
     validation_loss,
 )
+from ddpm_teach.data.attributes import words_of
+from ddpm_teach.data.backgrounds import PLACES, tones
+from ddpm_teach.data.scenes import load_scenes, scene_boxes
 from ddpm_teach.data.sprites import sprites
 from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
-from ddpm_teach.model import save_net
+from ddpm_teach.evaluation.reading import EVERY, agreement, load_reader, targets, train_reader, truth
 from ddpm_teach.show import save_png
+from ddpm_teach.training.autoencoding import latent_scale
+from ddpm_teach.weights import load_autoencoder, save_net
 
 HERE = Path(__file__).parent
 
@@ -56,6 +65,7 @@ SAMPLERS = {  # of a card's table; the first draws the contact sheet
     "mnist32": (quick(2.0),),
 }
 N, SEEDS = 1000, 3
+SCENES = 100_000  # that the reader learns from, at most
 
 
 def make_classifier(name: str, epochs: str, device: str = "cpu") -> None:
@@ -83,6 +93,51 @@ def make_classifier(name: str, epochs: str, device: str = "cpu") -> None:
         print(dict(zip(train.told, [round(share, 4) for share in right.float().mean(0).tolist()], strict=True)))
     for what, pictures in not_data(x, test.labels, torch.Generator().manual_seed(1)).items():
         print(f"sure of {what}: {sure(judge, pictures):.4f}")
+
+
+def make_reader(steps: str) -> None:
+    """Trains the reader of scenes, and prints how right it is on test scenes."""
+    torch.manual_seed(0)
+    images, boxes = (make("train", min(SCENES, 64 * int(steps))) for make in (load_scenes, scene_boxes))
+    attributes = words_of(sprites("train").attributes)
+    colors = np.unique(np.concatenate([sprites("train").palette, tones()]), axis=0)
+    columns = tuple(1 + len(words) for words in attributes.values())
+    net = SceneReader(backgrounds=len(PLACES), columns=columns, palette=len(colors))
+    net.set_palette(torch.from_numpy(colors).float() / 127.5 - 1)
+    for k, loss in enumerate(train_reader(net, images, targets(images, boxes, attributes), int(steps)), 1):
+        print(f"{k * EVERY} steps: loss {loss:.3f}", flush=True)
+    save_net(HERE / "scenes-reader.safetensors", net, PLACES, attributes)
+    for split in ("test", "held_out"):
+        images = load_scenes(split, 2000)
+        read = load_reader().read(images.pictures(slice(None)))
+        seen = agreement([truth(images.attributes, i) for i in range(len(images))], read)
+        print(split, {name: f"{share.value:.2%}" for name, share in seen.items()}, flush=True)
+
+
+def make_autoencoder(checkpoint: str) -> None:
+    """Keeps a run's averaged autoencoder in half precision, with its page, and prints the figures of its card."""
+    state = load_checkpoint(checkpoint)
+    net = state.ema.module.eval()
+    net.scale.fill_(latent_scale(net, load("scenes", n=4096)))
+    save_net(HERE / "autoencoder.safetensors", net, ())
+    judge_autoencoder()
+
+
+@torch.no_grad()
+def judge_autoencoder() -> None:
+    """Draws a page of test scenes above their reconstructions, and prints what is lost."""
+    net, test = load_autoencoder("autoencoder"), load("scenes", "test", n=2000)
+    parts = torch.arange(len(test)).split(500)
+    decoded = torch.cat([net.decode(net.encode(test.pictures(part))).clamp(-1, 1) for part in parts])
+    x = test.pictures(slice(None))
+    save_png(torch.cat([x[:16], decoded[:16], x[16:32], decoded[16:32]]), HERE / "autoencoder.png", 16, scale=3)
+    latents = torch.cat([net.encode(test.pictures(part)) for part in parts])
+    logs = torch.cat([net.distribution(test.pictures(part)).log_variance for part in parts])
+    widths = latents.std(dim=(0, 2, 3))
+    print(f"root mean square error {(decoded - x).square().mean().sqrt().item() * 127.5:.2f} of 255")
+    print(f"scale {net.scale.item():.4f}, latents {latents.mean().item():.3f} ± {latents.std().item():.3f}")
+    print("deviations of the channels", [round(width, 2) for width in widths.tolist()])
+    print("sigma / deviation", [round(s, 2) for s in ((logs / 2).exp().mean((0, 2, 3)) * net.scale / widths).tolist()])
 
 
 def make(name: str, checkpoint: str) -> None:
@@ -137,7 +192,14 @@ def mean_record(records: list[dict]) -> dict[str, str]:
     return measures
 
 
-COMMANDS = {"classifier": make_classifier, "sheet": sheet, "judge": judge}
+COMMANDS = {
+    "classifier": make_classifier,
+    "reader": make_reader,
+    "autoencoder": make_autoencoder,
+    "judge-autoencoder": judge_autoencoder,
+    "sheet": sheet,
+    "judge": judge,
+}
 
 if __name__ == "__main__":
     what, *rest = sys.argv[1:]

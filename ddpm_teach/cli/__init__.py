@@ -1,4 +1,4 @@
-"""The command `ddpm-teach`: lab, train, sample, evaluate, build. A file for each; here is what they have in common.
+"""The command `ddpm-teach`: lab, train, sample, evaluate, build, home, class. A file for each; here is what they share.
 
 What a user can cause (bad options, wrong files, a full disk, too little memory) ends in one sentence and exit status 2;
 it is told before anything is computed, wherever that is possible. A mistake of ours keeps its traceback.
@@ -12,7 +12,7 @@ import dis
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module, metadata
 from types import MappingProxyType
 from typing import NoReturn
@@ -23,7 +23,10 @@ COMMANDS = {
     "sample": "draw pictures from trained weights",
     "evaluate": "how good are the samples? (lesson 10)",
     "build": "execute lessons in place, reproducibly",
+    "home": "write the course's address into its lessons, for Google Colab",
+    "class": "lessons for a class, for its students and its teachers",
 }
+MODULES = {"class": "classroom"}  # where a command's name can't be a module's
 EXAMPLES = """examples:
   ddpm-teach                                          open the course
   ddpm-teach train sprites --budget cpu-minutes       train a network
@@ -117,14 +120,24 @@ def _parser(words: list[str]) -> tuple[Parser, dict[str, str]]:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == words[0]:
-            module = import_module(f"{__name__}.{name}")
+            module = import_module(f"{__name__}.{MODULES.get(name, name)}")
             command.formatter_class = argparse.RawDescriptionHelpFormatter
             command.set_defaults(run=module.run)
             module.add_options(command)
-            options = {action.dest: action.option_strings[-1] for action in command._actions if action.option_strings}
+            options = {action.dest: action.option_strings[-1] for action in _actions(command) if action.option_strings}
     every = dict(options)
     options.pop("images", None)  # the package's `images` are pictures; it calls their folder `path`
     return parser, options | {alias: option for alias, dest in ALIASES.items() if (option := every.get(dest))}
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """All options of a command, those of the commands below it included."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _actions(below)
+        else:
+            yield action
 
 
 def _sentence(error: Exception, options: Mapping[str, str]) -> str | None:

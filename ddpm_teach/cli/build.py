@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
             build(path)
         except Exception as error:
             tools = type(error).__module__.partition(".")[0] in ("nbformat", "nbclient", "jupyter_client", "jsonschema")
-            if not tools and not isinstance(error, UnicodeDecodeError):
+            if not tools:
                 raise
             raise ValueError(f"{path}: {_reason(error)}; it stays as it was") from error
         print(f"{path}: executed")
@@ -40,8 +40,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _reason(error: Exception) -> str:
     """What went wrong in a notebook: a cell's error by its name and message, else the kind of error and its words."""
-    if isinstance(error, UnicodeDecodeError) or type(error).__name__ == "NotJSONError":
-        return "is no notebook"
     if hasattr(error, "ename"):
         return f"a cell failed with {error.ename}: {error.evalue}"
     return f"{type(error).__name__}: {error}"

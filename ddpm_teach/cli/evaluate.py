@@ -1,10 +1,10 @@
-"""`ddpm-teach evaluate`: how good a model's samples are. Lesson 10."""
+"""`ddpm-teach evaluate`: how good a model's samples are, and whether they show what words ask for. Lessons 10, 13."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ddpm_teach.checks import check_int
 from ddpm_teach.cli.options import (
@@ -21,10 +21,15 @@ from ddpm_teach.cli.options import (
 from ddpm_teach.data.sets import load
 from ddpm_teach.evaluation.evaluate import PARTS, evaluate, judge_of
 from ddpm_teach.evaluation.metrics import CLASSIFIERS
+from ddpm_teach.evaluation.reading import load_reader
+from ddpm_teach.evaluation.scenes import evaluate_scenes
 from ddpm_teach.hardware.precision import describe
-from ddpm_teach.model import NAMES, load_model
+from ddpm_teach.model import Model
+from ddpm_teach.sampler import Sampler
 from ddpm_teach.storage import write_bytes
+from ddpm_teach.weights import NAMES, load_model
 
+STEPS = 20  # of a scene, unless asked for; as Model.draw
 MOST = 1_000_000  # samples: more say nothing new, and take days
 EPILOG = """examples:
   ddpm-teach evaluate sprites
@@ -52,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         check_output("--json", args.json)
     sampler, device = sampler_of(args), device_named(args.device)
     model = load_model(args.weights, device)
+    if model.tokenizer is not None:
+        return _of_scenes(model, sampler_for(model, sampler, args), args)
     sampler = sampler_for(model, sampler, args)
     load(judge_of(model).dataset, "test")  # what is missing is told now
     print(describe(device, sampler.precision), flush=True)
@@ -65,8 +72,25 @@ def run(args: argparse.Namespace) -> int:
     for name, (samples, real) in result.looks.items():
         print(f"{name:17} {samples}   (real pictures: {real:.3g})")
     print(f"seconds           {result.seconds:.3f} a sample")
-    if args.json:
-        how = {"weights": args.weights, "seed": args.seed, **asdict(sampler)}
-        write_bytes(args.json, json.dumps(how | result.record(), indent=1, ensure_ascii=False).encode())
-        print(f"{args.json}: all of this")
+    _keep(args, {**asdict(sampler), **result.record()})
     return 0
+
+
+def _of_scenes(model: Model, sampler: Sampler, args: argparse.Namespace) -> int:
+    """Has captions drawn, and prints how much of what they ask for is there."""
+    if args.steps is None:
+        sampler = replace(sampler, steps=STEPS)
+    print(describe(model.device, sampler.precision), flush=True)
+    reader, tuned, how = load_reader(), model.tuned(sampler.precision), asdict(sampler)
+    result = evaluate_scenes(lambda captions, seed: tuned.draw(captions, seed=seed, **how), reader, args.n, args.seed)
+    print(f"{args.weights}, {sampler.kind}, {sampler.steps} steps, {result.n} captions", *result.lines(), sep="\n")
+    _keep(args, {**how, **result.record()})
+    return 0
+
+
+def _keep(args: argparse.Namespace, measures: dict) -> None:
+    """Writes --json, if it is asked for."""
+    if args.json:
+        how = {"weights": args.weights, "seed": args.seed}
+        write_bytes(args.json, json.dumps(how | measures, indent=1, ensure_ascii=False).encode())
+        print(f"{args.json}: all of this")

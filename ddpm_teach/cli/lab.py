@@ -12,6 +12,8 @@ from pathlib import Path
 
 from ddpm_teach.cli.options import check_output_folder, file_path
 from ddpm_teach.course.home import copy_lessons, environment, kernel_metadata
+from ddpm_teach.course.paths import lessons_folder
+from ddpm_teach.storage import how_to_install
 
 FIRST_LESSON = "00_start_here.ipynb"
 EPILOG = """All other options go to JupyterLab.
@@ -26,13 +28,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """--folder; the rest is JupyterLab's, abbreviations included."""
     command.allow_abbrev, command.epilog = False, EPILOG
     text = "your copy of the lessons (default: %(default)s)"
-    command.add_argument("--folder", type=file_path, default=Path("my-lessons"), help=text)
+    command.add_argument("--folder", type=file_path, default=lessons_folder(), help=text)
 
 
 def run(args: argparse.Namespace) -> int:
     """Brings the folder of lessons up to date, then starts JupyterLab on the first."""
     if importlib.util.find_spec("jupyterlab") is None:
-        raise ModuleNotFoundError('JupyterLab is not installed; run: pip install "ddpm-teach[lab]"')
+        raise ModuleNotFoundError(f"JupyterLab is not installed; run: {how_to_install('lab', 'jupyterlab')}")
     check_output_folder("--folder", args.folder)
     copied = copy_lessons(args.folder, kernel_metadata())
     for name in copied.written:

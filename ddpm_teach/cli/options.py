@@ -15,8 +15,8 @@ from ddpm_teach.checks import check_int
 if TYPE_CHECKING:
     import torch
 
-    from ddpm_teach.diffusion.sampling import Sampler
     from ddpm_teach.model import Model
+    from ddpm_teach.sampler import Sampler
 
 
 def whole(text: str) -> int:
@@ -65,6 +65,7 @@ def file_path(text: str) -> Path:
     return Path(file_name(text))
 
 
+GUIDANCE, WORDS_GUIDANCE = 2.0, 4.0  # scales, unless another is asked for
 READERS = {int: (whole, "N"), float: (number, "X"), str: (str, "NAME")}
 
 
@@ -99,9 +100,9 @@ def device_named(name: str | None) -> torch.device:
 
 def add_sampler(command: argparse.ArgumentParser) -> None:
     """The options of a `Sampler`, and the seed."""
-    from ddpm_teach.diffusion.sampling import SAMPLERS, Sampler
     from ddpm_teach.diffusion.times import SPACINGS
     from ddpm_teach.hardware.precision import PRECISIONS
+    from ddpm_teach.sampler import SAMPLERS, Sampler
 
     defaults = defaults_of(Sampler)
     words = [
@@ -109,7 +110,11 @@ def add_sampler(command: argparse.ArgumentParser) -> None:
         ("steps", int, f"moves from noise to picture (default: {defaults['steps']})"),
         ("spacing", str, f"of the times: {', '.join(SPACINGS)} (default: {defaults['spacing']})"),
         ("eta", float, f"only for ddim: 0 adds no noise, 1 as much as ddpm (default: {defaults['eta']:g})"),
-        ("guidance", float, "guidance scale, for networks that take a class; 1 is without (default: 2)"),
+        (
+            "guidance",
+            float,
+            f"guidance scale; 1 is without (default: {GUIDANCE:g} for a class, {WORDS_GUIDANCE:g} for a prompt)",
+        ),
         ("precision", str, f"{', '.join(PRECISIONS)} (default: {defaults['precision']})"),
         ("seed", int, "same seed, same pictures (default: 0)"),
     ]
@@ -124,8 +129,8 @@ def sampler_of(args: argparse.Namespace) -> Sampler:
     Raises:
         ValueError: for a bad option, or one without effect.
     """
-    from ddpm_teach.diffusion.sampling import Sampler
     from ddpm_teach.hardware.precision import check_precision
+    from ddpm_teach.sampler import Sampler
 
     check_int("seed", args.seed, 0, 2**63 - 1)
     options = {
@@ -144,7 +149,7 @@ def sampler_of(args: argparse.Namespace) -> Sampler:
 
 
 def sampler_for(model: Model, sampler: Sampler, args: argparse.Namespace) -> Sampler:
-    """The sampler for a model: guidance is 2 unless given, and is for a network that takes a class.
+    """The sampler for a model: guidance is 2 unless given, 4 of words, and is for a network that is told something.
 
     Raises:
         ValueError: for guidance without effect, or more steps than the model's schedule has.
@@ -152,16 +157,17 @@ def sampler_for(model: Model, sampler: Sampler, args: argparse.Namespace) -> Sam
     from ddpm_teach.diffusion.times import SPACINGS
 
     SPACINGS[sampler.spacing](model.schedule.T, sampler.steps)
-    if takes_classes(model):
-        return sampler if args.guidance is not None else replace(sampler, guidance_scale=2.0)
+    if model.tokenizer is not None or takes_classes(model):
+        usual = GUIDANCE if model.tokenizer is None else WORDS_GUIDANCE
+        return sampler if args.guidance is not None else replace(sampler, guidance_scale=usual)
     if args.guidance is not None:
         raise ValueError(f"--guidance: the network of {args.weights} takes no class; leave the option out")
     return sampler
 
 
 def takes_classes(model: Model) -> bool:
-    """Whether it can be said what the model shall draw."""
-    return model.context_dim is not None and len(model.classes) > 0
+    """Whether a class can be named that the model shall draw."""
+    return model.context_dim is not None and len(model.classes) > 0 and model.tokenizer is None
 
 
 def check_output(option: str, path: Path) -> None:

@@ -25,11 +25,12 @@ from ddpm_teach.cli.options import (
     takes_classes,
     whole,
 )
-from ddpm_teach.diffusion.sampling import Sampler
 from ddpm_teach.evaluation.evaluate import chunk_seed
 from ddpm_teach.hardware.precision import describe
-from ddpm_teach.model import NAMES, Model, load_model
+from ddpm_teach.model import Model
+from ddpm_teach.sampler import Sampler
 from ddpm_teach.show.pictures import FILMS, check_ending, save_film, save_png, to_uint8
+from ddpm_teach.weights import NAMES, load_model
 
 PART = 200  # pictures that are computed at a time
 MOST = 10_000  # pictures in one PNG
@@ -59,6 +60,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="CLASS",
         help='a class, such as hero or "side hero", or a caption (sprites); repeat for several (default: all classes)',
     )
+    text = "words of the scenes that are drawn: a caption; repeat for several (default: freely)"
+    command.add_argument("--prompt", action="append", metavar="TEXT", help=text)
+    command.add_argument("--negative", metavar="TEXT", help="a caption that guidance pushes away from")
     command.add_argument(
         "--n", type=whole, metavar="N", default=8, help="pictures of each class (default: %(default)s)"
     )
@@ -83,12 +87,14 @@ def run(args: argparse.Namespace) -> int:
     device = device_named(args.device)
     model = load_model(args.weights, device)
     sampler = sampler_for(model, sampler, args)
-    if args.context and not takes_classes(model):
-        raise ValueError(f"--context: the network of {args.weights} takes no class; leave the option out")
-    names = tuple(args.context or model.classes) if takes_classes(model) else ()
-    contexts = None
+    names = _names(model, args)
+    contexts, negative = None, None
     if names:
         contexts = model.context(*names, n=args.n, rng=torch.Generator("cpu").manual_seed(args.seed))
+    if args.negative is not None:
+        if sampler.guidance_scale == 1:
+            raise ValueError("--negative: acts through guidance alone, and --guidance 1 is none; use 4")
+        negative = model.context(args.negative)
     count = args.n * max(1, len(names))
     if count > MOST:
         raise ValueError(
@@ -99,19 +105,43 @@ def run(args: argparse.Namespace) -> int:
     if args.gif:
         _check_film(model, count, columns, sampler.steps + 1, args.gif)
     print(describe(device, sampler.precision), flush=True)
-    frames = draw(model, sampler, contexts, count, args.seed, film=bool(args.gif))
+    frames = draw(model, sampler, contexts, count, args.seed, bool(args.gif), negative)
     scale = _scale(count)
     if png:
         save_png(_floats(frames[-1]), png, columns, scale)
     if args.gif:
         save_film(map(_floats, frames), args.gif, columns, scale)
     for path in filter(None, (png, args.gif)):
-        print(f"{path}: {args.n} of each: {', '.join(names)}" if names else f"{path}: {args.n} pictures")
+        print(f"{path}: {args.n} of each: {', '.join(names)}" if any(names) else f"{path}: {args.n} pictures")
     return 0
 
 
+def _names(model: Model, args: argparse.Namespace) -> tuple[str, ...]:
+    """What is drawn, a row each: classes, or prompts; nothing of a network that is told nothing.
+
+    Raises:
+        ValueError: for an option that isn't this network's.
+    """
+    words, classes = model.tokenizer is not None, takes_classes(model)
+    options = {"--context": (args.context, classes, "class"), "--prompt": (args.prompt, words, "words")}
+    options["--negative"] = args.negative, words, "words"
+    for option, (given, fits, what) in options.items():
+        if given is not None and not fits:
+            remedy = "use --prompt" if words else "leave the option out"
+            raise ValueError(f"{option}: the network of {args.weights} takes no {what}; {remedy}")
+    if words:
+        return tuple(args.prompt or [""])
+    return tuple(args.context or model.classes) if takes_classes(model) else ()
+
+
 def draw(
-    model: Model, sampler: Sampler, contexts: Tensor | None, count: int, seed: int, film: bool = False
+    model: Model,
+    sampler: Sampler,
+    contexts: Tensor | None,
+    count: int,
+    seed: int,
+    film: bool = False,
+    negative: Tensor | None = None,
 ) -> list[np.ndarray]:
     """The frames of a walk to `count` pictures, or the last one only, as bytes (count, h, w, c); computed in parts.
 
@@ -119,6 +149,7 @@ def draw(
         contexts: (count, d), or None.
         seed: of the first PART pictures; every other part has one of its own that follows from it.
         film: return all frames.
+        negative: (1, d), what guidance pushes away from.
 
     Raises:
         FloatingPointError: if the network makes numbers that aren't finite.
@@ -130,9 +161,9 @@ def draw(
             n = min(PART, count - start)
             wanted = None if contexts is None else contexts[start : start + n]
             part: collections.deque[np.ndarray] = collections.deque(maxlen=None if film else 1)
-            for frame in sampler.frames(model, n, wanted, seed if i == 0 else chunk_seed(seed, 0, i)):
+            for frame in sampler.frames(model, n, wanted, seed if i == 0 else chunk_seed(seed, 0, i), negative):
                 if film or frame.t == 0:
-                    part.append(to_uint8(frame.x))
+                    part.append(to_uint8(model.decoded(frame.x)))
                 bar.update()
             parts.append(part)
     return [np.concatenate(frame) for frame in zip(*parts, strict=True)]
@@ -167,7 +198,7 @@ def _check_film(model: Model, count: int, columns: int, frames: int, path: Path)
         raise ValueError(
             f"--gif: expected at most {LARGE:,} pictures in a film, got {count:,}; use a smaller --n, or --png alone"
         )
-    channels, *sides = model.image_shape
+    channels, *sides = model.picture_shape
     tiles = math.ceil(count / columns), columns
     height, width = (_scale(count) * (n * (side + 1) + 1) for n, side in zip(tiles, sides, strict=True))
     most, size = FILMS[path.suffix.lower()].side, height * width * channels * frames

@@ -21,10 +21,12 @@ from ddpm_teach.cli.options import (
 )
 from ddpm_teach.data.folder import existing_folder
 from ddpm_teach.nets.context_unet import SIZES, SIZES_IN_WORDS
+from ddpm_teach.training.autoencoding import is_autoencoder
 from ddpm_teach.training.distributed import Processes, launched_count
 from ddpm_teach.training.options import CHOSEN, RunOptions, option_name
+from ddpm_teach.training.pages import page_of
 from ddpm_teach.training.presets import BUDGETS, FOLDER, PRESETS, of_folder, preset
-from ddpm_teach.training.runs import page_of_samples, train_run
+from ddpm_teach.training.runs import train_run
 
 EXAMPLES = """examples:
   ddpm-teach train sprites --budget cpu-minutes
@@ -52,7 +54,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     for name in CHOSEN:
         read, metavar = READERS[type(defaults[name])]
         text = RunOptions.__dataclass_fields__[name].metadata["help"]
-        text += " (default: see below)" if name == "steps" else f" (default: {_text(defaults[name])})"
+        text += " (default: see below)" if name == "steps" else f" (default: {_text(defaults[name]) or 'none'})"
         command.add_argument(option_name(name), type=read, metavar=metavar, help=text)
     add_device(command)
     text = "go on from the newest good checkpoint in --out; what isn't said anew stays as it was"
@@ -71,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
     if processes.rank == 0:
         page, last = folder / "samples.png", folder / "last.pt"
         if not page.exists() or page.stat().st_mtime < last.stat().st_mtime:
-            print(page_of_samples(state.model, page))
-        print(f"draw more: ddpm-teach sample {shlex.quote(str(last))}")
+            print(page_of(state, page))
+        if not is_autoencoder(state.net):
+            print(f"draw more: ddpm-teach sample {shlex.quote(str(last))}")
     return 0
 
 

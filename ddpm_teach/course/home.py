@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_teach.course.first_edition import GONE
+from ddpm_teach.course.paths import drive_folder, lessons_folder
 from ddpm_teach.storage import course_path, write_bytes
 
 NOTES = ".ddpm-teach.json"
@@ -87,6 +88,17 @@ def copy_lessons(folder: Path, metadata: Mapping[str, Any] | None = None) -> Cop
         data = json.dumps({"edition": EDITION, "lessons": notes}, indent=1, sort_keys=True)
         write_bytes(folder / NOTES, f"{data}\n".encode())
     return copied
+
+
+def keep_in_drive() -> None:
+    """What a setup cell calls on Colab: lays the lessons into Drive, where it is mounted, and says where they are."""
+    if drive_folder() is None:
+        return
+    try:
+        print(copy_lessons(lessons_folder()).told(lessons_folder()))
+        print("open them from there: what you write in them stays, and so does what you solve")
+    except OSError as error:
+        print(f"{lessons_folder()}: the lessons can't be kept there ({error.strerror}); make room in Drive")
 
 
 def _lay(folder: Path, name: str, lesson: dict, notes: dict[str, dict], copied: Copied) -> None:

@@ -103,6 +103,13 @@ _THINGS = {name: [_chars(art) for art in place.things] for name, place in PLACES
 _MOON = _chars("..mmm.\n.mm...\nmm....\nmm....\nmmm..n\n.mmmn.")
 
 
+def tones() -> np.ndarray:
+    """The colours of all places, (n, 3) RGB."""
+    return np.unique(
+        np.concatenate([[list(bytes.fromhex(tone)) for tone in p.tones.values()] for p in PLACES.values()]), axis=0
+    )
+
+
 def draw(name: str, rng: np.random.Generator) -> np.ndarray:
     """A background (32, 32, 3) uint8, no two alike."""
     place, things = PLACES[name], _THINGS[name]

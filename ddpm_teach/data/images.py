@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from ddpm_teach.checks import check_classes, shown
 from ddpm_teach.data.attributes import Attributes, rows, width, words_of
+from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.hardware.precision import check_device
 
 
@@ -30,7 +31,7 @@ class ImageSet:
         classes: the names of the classes. Pictures without classes have none, (), and all their labels are 0.
         attributes: more columns about each picture: name → array of n words (sprites only).
         told: the columns and words that a network is told of each picture, in the order of the context's places; the
-            class alone, if empty. See `conditioned`.
+            class alone, if empty; or the tokenizer of the captions that it is told. See `conditioned`, `captioned`.
 
     Raises:
         TypeError: for images that aren't a uint8 tensor, labels that aren't a long one, classes that aren't names, or
@@ -43,16 +44,26 @@ class ImageSet:
     labels: Tensor
     classes: tuple[str, ...]
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
-    told: Attributes = field(default_factory=dict)
+    told: Attributes | Tokenizer = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_images(self.images)
+        self._check_images()
         self.classes = check_classes(self.classes)
         _check_labels(self.labels, len(self.images), len(self.classes))
         self.attributes = _checked_columns(self.attributes, len(self.images))
-        if missing := set(self.told) - set(self.attributes):
+        self._rows = self._told_rows()
+
+    def _check_images(self) -> None:
+        _check_images(self.images)
+
+    def _told_rows(self) -> Tensor | None:
+        """What a network is told of every picture; None for its class."""
+        by_words = isinstance(self.told, Tokenizer)
+        if missing := ({"caption"} if by_words else set(self.told)) - set(self.attributes):
             raise ValueError(f"told: expected columns of the attributes, got {', '.join(sorted(missing))}")
-        self._rows = rows(self.attributes, self.told).to(self.images.device) if self.told else None
+        if by_words:
+            return self.told.encode(self.attributes["caption"].tolist()).to(self.images.device)
+        return rows(self.attributes, self.told).to(self.images.device) if self.told else None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,9 +97,9 @@ class ImageSet:
         return self.images[index].float() / 127.5 - 1
 
     @property
-    def context_dim(self) -> int:
-        """The width of `contexts`: the number of classes, or of all words that are told."""
-        return width(self.told) or len(self.classes)
+    def context_dim(self) -> int | tuple[int, ...]:
+        """The width of `contexts`: the number of classes, or of all words that are told; (length,) of captions."""
+        return (self.told.length,) if isinstance(self.told, Tokenizer) else width(self.told) or len(self.classes)
 
     def conditioned(self, attributes: Attributes | None = None) -> ImageSet:
         """The same pictures for a network that is told their attributes.
@@ -104,17 +115,29 @@ class ImageSet:
             raise ValueError("attributes: these pictures have none; a network can be told their class alone")
         return replace(self, told=told)
 
-    def contexts(self, index: Tensor | slice) -> Float[Tensor, "b k"]:
-        """What a network is told of the pictures at `index`, (b, context_dim): one-hot classes, or rows of words."""
+    def captioned(self, tokenizer: Tokenizer) -> ImageSet:
+        """The same pictures for a network that is told their captions, as rows of the words' numbers.
+
+        Raises:
+            ValueError: if they have none, or one that the tokenizer can't encode.
+        """
+        return replace(self, told=tokenizer)
+
+    def contexts(self, index: Tensor | slice) -> Shaped[Tensor, "b k"]:
+        """What a network is told of the pictures at `index`, (b, context_dim): one-hot classes, rows of attributes, or
+        of words' numbers (long)."""
         if self._rows is not None:
-            return self._rows[index].float()
+            return self._rows[index].long() if isinstance(self.told, Tokenizer) else self._rows[index].float()
         k = len(self.classes)
         return torch.nn.functional.one_hot(self.labels[index], max(k, 1))[:, :k].float()
 
     def fingerprint(self) -> str:
         """64 hexadecimal digits that are others for other pictures, labels, classes, or another order of them; where
         attributes are told, for others of these, too."""
-        told = [{name: list(words) for name, words in self.told.items()}] if self.told else []
+        if isinstance(self.told, Tokenizer):
+            told = [list(self.told.words)]
+        else:
+            told = [{name: list(words) for name, words in self.told.items()}] if self.told else []
         digest = hashlib.sha256(json.dumps([self.image_shape, self.classes, *told]).encode())
         for tensor in (self.images, self.labels, *([] if self._rows is None else [self._rows])):
             digest.update(tensor.cpu().contiguous().numpy())

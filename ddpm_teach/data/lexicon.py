@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -186,6 +187,15 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(sorted(words | {*SMALL, *HELD, *WORN, *OTHER}))
 
 
+@cache
+def seen_words() -> frozenset[str]:
+    """The words of what can be seen: things, their parts, colours and places; not "a", "with" or "left of"."""
+    known = lexicon()
+    places = (split(said) for ways in BACKGROUNDS.values() for said in ways)
+    words = {word for phrase in (*known.kinds, *known.parts, *known.colors, *places) for word in phrase}
+    return frozenset(words - {*SMALL, *HELD, *WORN, *OTHER, "at", "by"})
+
+
 def tokens(text: str) -> list[str]:
     """The words of a caption and its commas, in lower case; hyphens part words."""
     return re.findall(r"[^\W_]+|,", text.lower())
@@ -193,3 +203,27 @@ def tokens(text: str) -> list[str]:
 
 def split(phrase: str) -> tuple[str, ...]:
     return tuple(tokens(phrase))
+
+
+def check_words(
+    words: Iterable[str],
+    known: Collection[str] | None = None,
+    name: str = "context",
+    see: str = "model.attributes has the words of each column",
+) -> None:
+    """Refuses a word that isn't known, of all captions unless given, and names those that are like it.
+
+    Args:
+        name: of the argument, which begins the sentence.
+        see: where the known words are.
+    """
+    known = vocabulary() if known is None else known
+    for word in words:
+        if word in known:
+            continue
+        if word in ("no", "not", "without"):
+            remedy = 'model.context("a knight", cape="none")' if name == "context" else "a negative caption"
+            raise ValueError(f"{name}: a caption can't say {word!r}; {remedy} does")
+        near = difflib.get_close_matches(word, known, 3, cutoff=0.75)
+        hint = f"did you mean {' or '.join(near)}?" if near else see
+        raise ValueError(f"{name}: {word!r} is a word that no caption has; {hint}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +20,10 @@ from ddpm_teach.data.lexicon import (
     RELATIONS,
     SMALL,
     WORN,
+    check_words,
     lexicon,
     split,
     tokens,
-    vocabulary,
 )
 from ddpm_teach.data.sprites import sprites
 
@@ -129,30 +128,6 @@ def described(
     table = {column: words[np.isin(labels, places)] for column, words in images.attributes.items()}
     of = " or ".join(classes[k] for k in places) if len(places) < len(classes) else "picture"
     return rows(drawn(table, claims, n, rng, of), told).float()
-
-
-def check_words(
-    words: Iterable[str],
-    known: Collection[str] | None = None,
-    name: str = "context",
-    see: str = "model.attributes has the words of each column",
-) -> None:
-    """Refuses a word that isn't known, of all captions unless given, and names those that are like it.
-
-    Args:
-        name: of the argument, which begins the sentence.
-        see: where the known words are.
-    """
-    known = vocabulary() if known is None else known
-    for word in words:
-        if word in known:
-            continue
-        if word in ("no", "not", "without"):
-            remedy = 'model.context("a knight", cape="none")' if name == "context" else "a negative caption"
-            raise ValueError(f"{name}: a caption can't say {word!r}; {remedy} does")
-        near = difflib.get_close_matches(word, known, 3, cutoff=0.75)
-        hint = f"did you mean {' or '.join(near)}?" if near else see
-        raise ValueError(f"{name}: {word!r} is a word that no caption has; {hint}")
 
 
 def _find(words: list[str], phrase: tuple[str, ...]) -> int | None:

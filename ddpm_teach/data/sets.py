@@ -20,7 +20,7 @@ from ddpm_teach.data.sprites import SPLITS, sprites
 
 TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
 NAMES = ("sprites", "scenes", *TORCHVISION)
-SCENES = 50_000
+SCENES = {"train": 50_000, "test": 2_000, "held_out": 2_000}  # unless another number is asked for
 
 
 def load(
@@ -36,7 +36,7 @@ def load(
         name: "sprites" (embedded); "scenes" of them, 32×32, made at the call, 2,000 in about a second; or "mnist",
             "fashion_mnist", "cifar10" (through torchvision).
         split: "train", "test", or, of sprites and scenes, "held_out": combinations that never occur in the others.
-        n: the first n pictures; all, and 50,000 scenes, unless given.
+        n: the first n pictures; all, and of scenes 50,000 (2,000 of the other splits), unless given.
         size: pad the pictures with background to size × size, for networks that want it (28 → 32).
         root: the folder of the torchvision sets (…/MNIST/raw and so on); the environment variable DDPM_TEACH_DATA
             unless given, else a cache folder of the user's, where they are downloaded to at the first use.
@@ -56,7 +56,7 @@ def load(
     if n is not None:
         check_int("n", n, 1)
     if name == "scenes":
-        images = load_scenes(split, n or SCENES)
+        images = load_scenes(split, n or SCENES[split])
     else:
         images = _sprites(split) if name == "sprites" else _torchvision(name, split == "train", root)
         if n is not None:

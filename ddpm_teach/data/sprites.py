@@ -11,6 +11,27 @@ from ddpm_teach.storage import course_path
 
 SPLITS = ("train", "test", "held_out")
 
+# What no sprite of train and test shows together; each word alone is common. Every held-out sprite shows one of these.
+COMBINATIONS = (
+    {"kind": "king", "hair_color": "green"},
+    {"kind": "king", "item": "axe"},
+    {"kind": "knight", "item": "lute"},
+    {"kind": "princess", "item": "sword"},
+    {"kind": "wizard", "color": "orange"},
+    {"kind": "pirate", "hair_color": "pink"},
+    {"kind": "ninja", "color": "red", "cape": "scarf"},
+    {"kind": "villager", "hat": "straw hat", "item": "lantern"},
+    {"kind": "slime", "color": "purple", "hat": "crown"},
+    {"kind": "bat", "color": "red", "item": "coin"},
+    {"kind": "dragon", "color": "teal"},
+    {"kind": "ghost", "color": "lime"},
+    {"kind": "doughnut", "color": "purple"},
+    {"kind": "mug", "color": "red", "pattern": "star"},
+    {"kind": "round flask", "color": "green", "pattern": "skull"},
+    {"kind": "orb", "color": "green", "pattern": "star"},
+    {"kind": "book", "color": "blue"},
+)
+
 
 class Sprites(NamedTuple):
     """One split.

@@ -11,8 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ddpm_teach.checks import check_int, shown
-from ddpm_teach.data.lexicon import tokens, vocabulary
-from ddpm_teach.data.prompts import check_words
+from ddpm_teach.data.lexicon import check_words, tokens, vocabulary
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ def guided(net: Net, context: Tensor, scale: float, null: Tensor | None = None) 
 
     scale = 1 is the conditional network and 0 the unconditional one; any other costs one call with twice the batch.
     context, (b, …) or (1, …), is what the pictures shall show; null stands for "no context", or what to push away from:
-    zeros unless given.
+    `net.null` where the network has one, else zeros, unless given.
     """
-    null = torch.zeros_like(context) if null is None and isinstance(context, Tensor) else null
+    null = getattr(net, "null", torch.zeros_like(context)) if null is None and isinstance(context, Tensor) else null
     check_guidance(net, context, null, scale)
 
     def guided_net(x: Tensor, t: Tensor, c: None = None) -> Tensor:

@@ -27,6 +27,7 @@ from ddpm_teach.checks import (
     check_time,
 )
 from ddpm_teach.diffusion.types import Net
+from ddpm_teach.diffusion.vocabularies import FLOW_TIME
 
 
 class Schedule:
@@ -188,8 +189,7 @@ def straight(T: int = 1000) -> Schedule:
 
     (Liu et al. 2023, Lipman et al. 2023), scaled to variance 1: x = z / √((1 - s)² + s²). ᾱ_T = 0: x_T is pure noise.
     """
-    s = _unit_line(T)
-    return Schedule((1 - s) ** 2 / ((1 - s) ** 2 + s**2))
+    return Schedule(FLOW_TIME.alpha_bar(_unit_line(T)))
 
 
 def zero_terminal_snr(schedule: Schedule) -> Schedule:

@@ -1,4 +1,4 @@
-"""Walking back from noise to a picture, one step at a time; `walk` in sampling.py makes many.
+"""Walking back from noise to a picture: one step at a time, and the `walk` of many.
 
 `denoiser` is a network read through the step's `schedule`, as `from_eps` makes it. Noise comes from `rng`: a generator,
 a function (noise.py), or torch's global generator; `temperature`, at least 0, is the factor of its standard deviation.
@@ -6,12 +6,16 @@ a function (noise.py), or torch's global generator; `temperature`, at least 0, i
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable, Iterator
 
+import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
-from ddpm_teach.checks import check_int, check_number, check_variance
-from ddpm_teach.diffusion.forward import bayes
+from ddpm_teach.checks import Images, check_int, check_number, check_variance, check_walk
+from ddpm_teach.diffusion.forward import bayes, noise_from
 from ddpm_teach.diffusion.noise import NoiseSource, draw_noise
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.types import Denoiser, Frame, Step
@@ -86,6 +90,32 @@ def heun_step(denoiser: Denoiser, schedule: Schedule) -> Step:
     return step
 
 
+def dpm_step(denoiser: Denoiser, schedule: Schedule) -> Step:
+    """DPM-Solver++ (2M): DDIM's move with x̂_0 drawn out along λ = log(√ᾱ / √(1 - ᾱ)) (Lu et al. 2022b, algorithm 2).
+
+        D = x̂_0 + h/(2 h') (x̂_0 - x̂_0'),    h = λ_s - λ_t,    h' and x̂_0': of the move that led to x
+
+    Second order for one call a move. Each x that a move returns is remembered with what led to it, as long as it lives.
+    Where nothing did (at a walk's start, or for pictures made anew in between, as `inpainting` does), and to time 0,
+    where h is infinite, the move is DDIM's. The frame's x0 is D (not clipped again), and its eps follows. Lesson 11.
+    """
+    predict, half_log_snr = ddim_step(denoiser, schedule), (schedule.log_snr / 2).tolist()
+    memory = WeakTensorKeyDictionary()  # x → its time, h' and x̂_0'
+
+    def step(x: Tensor, t: int, s: int) -> Frame:
+        frame = predict(x, t, s)
+        estimate, h = frame.x0, half_log_snr[s] - half_log_snr[t]
+        time, h_before, before = memory.get(x, (None, None, None))
+        if time == t and s > 0:
+            x0 = estimate + h / (2 * h_before) * (estimate - before)
+            eps = noise_from(schedule, x, t, x0)
+            frame = Frame(s, math.sqrt(schedule.at(s)) * x0 + math.sqrt(1 - schedule.at(s)) * eps, x0, eps)
+        memory[frame.x] = s, h, estimate
+        return frame
+
+    return step
+
+
 def ddim_inversion(denoiser: Denoiser, schedule: Schedule) -> Step:
     """DDIM run forwards, from a picture to the noise that it would come from: s > t (Song et al. 2021, sec. 4.3).
 
@@ -104,3 +134,36 @@ def _along(eps: Tensor, x: Tensor, ab_t: float, ab_s: float, s: int) -> Frame:
     """From t to s along a given ε̂: √ᾱ_s x̂_0 + √(1 - ᾱ_s) ε̂ with the x̂_0 that it leaves in x."""
     x0 = (x - math.sqrt(1 - ab_t) * eps) / math.sqrt(ab_t)
     return Frame(s, math.sqrt(ab_s) * x0 + math.sqrt(1 - ab_s) * eps, x0, eps)
+
+
+def walk(step: Step, x: Images, times: Iterable[int]) -> Iterator[Frame]:
+    """Yields a copy of x at times[0], then the frame after each move: normal noise at T leads to pictures at 0.
+
+    Frames may be kept: their tensors are new, if the network's are. No gradients; the caller's grad mode is left alone.
+    `times` are whole numbers ≥ 0, such as trailing(T, 50); they and x are checked now, before any frame. Lesson 04.
+    """
+    times = check_walk(x, times)
+
+    def frames() -> Iterator[Frame]:
+        yield (frame := Frame(times[0], x.detach().clone()))
+        for t, s in itertools.pairwise(times):
+            with torch.no_grad():  # around the step only: a yield in here would change the caller's grad mode
+                frame = step(frame.x, t, s)
+            yield frame
+
+    return frames()
+
+
+def every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
+    """Every n-th frame of a stream (n ≥ 1), always with the first and the last. Lesson 04."""
+    check_int("n", n, 1)
+
+    def chosen() -> Iterator[Frame]:
+        i = -1
+        for i, frame in enumerate(frames):
+            if i % n == 0:
+                yield frame
+        if i > 0 and i % n:
+            yield frame
+
+    return chosen()

@@ -50,8 +50,8 @@ Step = Callable[[Tensor, int, int], Frame]
 
 
 def carrying(wrapper: Net, net: Net) -> Net:
-    """`wrapper`, saying as `net` does what `T` and `target` it was trained for: the wrong reader still refuses it."""
-    for name in ("T", "target"):
+    """`wrapper`, saying as `net` does what `T` and `target` it was trained for, and with what `null` for no context."""
+    for name in ("T", "target", "null"):
         if hasattr(net, name):
             setattr(wrapper, name, getattr(net, name))
     return wrapper

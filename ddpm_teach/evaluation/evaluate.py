@@ -16,12 +16,13 @@ from torch import Tensor
 from ddpm_teach.checks import check_int, check_model, shown
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.sets import load
-from ddpm_teach.diffusion.sampling import Sampler
 from ddpm_teach.evaluation.judges import numbered
 from ddpm_teach.evaluation.looks import looks
 from ddpm_teach.evaluation.metrics import CLASSIFIERS, Measured, Moments, classifier_path, frechet, in_parts
-from ddpm_teach.model import Model, load_net
+from ddpm_teach.model import Model
 from ddpm_teach.nets import Classifier
+from ddpm_teach.sampler import Sampler
+from ddpm_teach.weights import load_net
 
 PARTS = 10  # whose differences tell the standard error
 

@@ -1,4 +1,4 @@
-"""How good are samples? A classifier's opinion of them, and the distance of two sets of features. Lesson 10."""
+"""How good are samples? A classifier's opinion of them, and how far two sets of features differ. Lesson 10."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddpm_teach.checks import check_finite, check_int, check_pictures, shown
-from ddpm_teach.model import load_net
 from ddpm_teach.nets import Classifier
 from ddpm_teach.storage import course_path
+from ddpm_teach.weights import load_net
 
 CLASSIFIERS = ("sprites", "mnist")
+EXACT = {"compute_mode": "donot_use_mm_for_euclid_dist"}  # products of matrices would miss copies by 1 %
 
 
 class Measured(NamedTuple):
@@ -204,8 +205,73 @@ def nearest(x: Float[Tensor, "n ..."], among: Float[Tensor, "m ..."], size: int 
     check_rows("among", among)
     if x.shape[1:] != among.shape[1:]:
         raise ValueError(f"among: expected some of x's shape {tuple(x.shape[1:])}, got {tuple(among.shape[1:])}")
-    exact = {"compute_mode": "donot_use_mm_for_euclid_dist"}  # products of matrices would miss copies by 1 %
-    minima = [torch.cdist(x.flatten(1), part.flatten(1), **exact).min(1) for part in among.split(size)]
+    minima = [torch.cdist(x.flatten(1), part.flatten(1), **EXACT).min(1) for part in among.split(size)]
     distance, which = torch.stack([part.values for part in minima]).min(0)
     within = torch.stack([part.indices for part in minima])[which, torch.arange(len(x), device=x.device)]
     return distance / math.sqrt(x[0].numel()), which * size + within
+
+
+class PrecisionRecall(NamedTuple):
+    """The share of samples that look real, and the share of real pictures that samples come near to."""
+
+    precision: Measured
+    recall: Measured
+
+
+def precision_recall(
+    parts: Sequence[Float[Tensor, "n d"]], reference: Float[Tensor, "m d"], k: int = 3, size: int = 1000
+) -> PrecisionRecall:
+    """Precision and recall of all parts together (Kynkäänniemi et al. 2019, eq. 1 and 2). Lesson 10.
+
+    A set's manifold is the union of balls around its members, each as large as the distance to its k-th nearest other
+    one. Precision is the share of samples inside the reference's manifold, recall the share of the reference inside the
+    samples'. Blurred samples cost precision, missing kinds cost recall; the Fréchet distance adds the two up. Both
+    depend on n, and a single outlier has a large ball: compare sets of the same size, and name the ceiling, real
+    pictures against others.
+
+    Args:
+        parts: features of samples, in at least two parts, whose differences tell the standard error; it isn't said to
+            be smaller than that of counting.
+        reference: features of real pictures.
+        k: which neighbour tells a ball's radius.
+        size: of a set that are compared with the other at a time.
+
+    Raises:
+        TypeError: for what aren't floats.
+        ValueError: for fewer than two parts, another width, no more than k in a part or the reference, or what isn't
+            finite.
+    """
+    check_int("k", k, 1)
+    check_int("size", size, 1)
+    if len(parts) < 2:
+        raise ValueError(f"parts: expected at least two, got {len(parts)}; split the samples to know the error")
+    for name, features in (("reference", reference), *(("parts", part) for part in parts)):
+        check_rows(name, features)
+        if features.ndim != 2 or features.shape[1] != reference.shape[1]:
+            raise ValueError(f"{name}: expected (n, {reference.shape[1]}), got {tuple(features.shape)}; use flatten(1)")
+        if len(features) <= k:
+            raise ValueError(f"{name}: expected more than k = {k}, got {len(features)}; use more, or a smaller k")
+        check_finite(name, features)
+    radii = _radii(reference, k, size)
+    real = [_inside(part, reference, radii, size) for part in parts]
+    near = [_inside(reference, part, _radii(part, k, size), size) for part in parts]
+    whole = torch.cat(list(parts))
+    return PrecisionRecall(
+        _shared(torch.cat(real), real), _shared(_inside(reference, whole, _radii(whole, k, size), size), near)
+    )
+
+
+def _radii(features: Tensor, k: int, size: int) -> Tensor:
+    """(n,) the distance of each to its k-th nearest other one: the k + 1st of all, since it is its own nearest."""
+    return torch.cat([torch.cdist(part, features, **EXACT).kthvalue(k + 1).values for part in features.split(size)])
+
+
+def _inside(points: Tensor, centres: Tensor, radii: Tensor, size: int) -> Tensor:
+    """(n,) bool: whether each point is in at least one ball."""
+    return torch.cat([(torch.cdist(part, centres, **EXACT) <= radii).any(1) for part in points.split(size)])
+
+
+def _shared(inside: Tensor, parts: Sequence[Tensor]) -> Measured:
+    counted = Measured.share(int(inside.sum()), len(inside))
+    shares = torch.stack([part.double().mean() for part in parts])
+    return counted._replace(error=max(counted.error, shares.std().item() / math.sqrt(len(parts))))

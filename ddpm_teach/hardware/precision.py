@@ -132,17 +132,18 @@ def describe(device: torch.device, precision: str = "auto") -> str:
 
 
 class InPrecision(nn.Module):
-    """A network that computes in the dtype that `compute_dtype` chooses; its results have the pictures' dtype."""
+    """A network that computes in the dtype that `compute_dtype` chooses; its result, or results, have the pictures'."""
 
     def __init__(self, net: Callable[..., Tensor], device: torch.device, precision: str = "auto") -> None:
         super().__init__()
         self.net, self.device_type, self.dtype = net, device.type, compute_dtype(device, precision)
 
-    def forward(self, x: Tensor, *args: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, *args: Tensor | None) -> Tensor | tuple[Tensor, ...]:
         mixed = self.dtype != torch.float32
         # CUDA graphs can't have autocast's cache; the course's networks use no weight twice, so nothing is lost.
         with torch.autocast(self.device_type, self.dtype, enabled=mixed, cache_enabled=False):
-            return self.net(x, *args).to(x.dtype)
+            y = self.net(x, *args)
+        return tuple(part.to(x.dtype) for part in y) if isinstance(y, tuple) else y.to(x.dtype)
 
 
 class Tuned:

@@ -12,16 +12,17 @@ from torch import nn
 
 from ddpm_teach.checks import check_net, shown
 from ddpm_teach.nets.attention_unet import AttentionUNet
+from ddpm_teach.nets.autoencoder import Autoencoder
 from ddpm_teach.nets.classifier import Classifier
 from ddpm_teach.nets.context_unet import ContextUNet
 from ddpm_teach.nets.layernorm_unet import LayerNormUNet
+from ddpm_teach.nets.reader import SceneReader
 from ddpm_teach.nets.summary import summary
 from ddpm_teach.nets.text_unet import TextUNet
 from ddpm_teach.nets.transformer import DiffusionTransformer
 
-NETS = {
-    net.__name__: net for net in (AttentionUNet, Classifier, ContextUNet, DiffusionTransformer, LayerNormUNet, TextUNet)
-}
+_DENOISERS = (AttentionUNet, ContextUNet, DiffusionTransformer, LayerNormUNet, TextUNet)
+NETS = {net.__name__: net for net in (*_DENOISERS, Autoencoder, Classifier, SceneReader)}
 
 
 def unwrapped(net: Any) -> Any:
@@ -121,10 +122,12 @@ def checked(description: dict) -> dict:
 __all__ = [
     "NETS",
     "AttentionUNet",
+    "Autoencoder",
     "Classifier",
     "ContextUNet",
     "DiffusionTransformer",
     "LayerNormUNet",
+    "SceneReader",
     "TextUNet",
     "checked",
     "completed",

@@ -83,12 +83,12 @@ def named_parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 @contextlib.contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Eval mode inside the block; every module's own mode is put back after it, also after an error."""
+def evaluating(net: nn.Module) -> Iterator[nn.Module]:
+    """The network, in eval mode inside the block; every module's own mode is put back after it, also after an error."""
     modes = {module: module.training for module in net.modules()}
     net.eval()
     try:
-        yield
+        yield net
     finally:
         for module, mode in modes.items():
             module.training = mode

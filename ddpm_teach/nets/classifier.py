@@ -28,8 +28,8 @@ class PaletteLook(nn.Module):
         self.register_buffer("colors", torch.zeros(count, channels))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n h w"]:
-        pixels = x.permute(0, 2, 3, 1)
-        logits = (pixels @ self.colors.T - self.colors.square().sum(1) / 2) / NEAR**2  # -‖x - color‖² / 2, but for ‖x‖²
+        slopes, offsets = self.colors / NEAR**2, self.colors.square().sum(1) / (-2 * NEAR**2)
+        logits = nn.functional.linear(x.permute(0, 2, 3, 1), slopes, offsets)  # -‖x - color‖² / 2 NEAR², but for ‖x‖²
         return logits.softmax(-1).permute(0, 3, 1, 2)
 
 

@@ -5,6 +5,7 @@ trajectory_strip(frames)                    figures, each a matplotlib Figure
 unet_drawing(net)                           drawings of ideas and networks, too
 paths({"DDPM": frames})                     the toy world of points in the plane
 scrub(frames, model.schedule)               films that the hand moves, on pages without a kernel, too
+scrub_words(model, "a red slime at night")  what each word of a caption lights while it is drawn
 playground(model)                           sliders that sample anew; needs a kernel
 """
 
@@ -20,6 +21,7 @@ _HOMES = {  # module: the public names that live there
     "unets": "unet_drawing",
     "planes": "arrows figure_pixels lines paths",
     "films.scrubber": "browse compare forward scrub",
+    "films.words": "scrub_words",
     "films.sheet": "Scrubber",
     "films.playground": "Playground playground",
 }

@@ -16,6 +16,7 @@ from ddpm_teach.hardware.precision import check_device
 from ddpm_teach.storage import check_same_shapes, read_tensors, understood, write_tensors
 from ddpm_teach.training.options import RunOptions
 from ddpm_teach.training.state import TrainState, check_state
+from ddpm_teach.weights import told_in, told_record
 
 
 def save_checkpoint(path: str | Path, state: TrainState) -> None:
@@ -34,9 +35,7 @@ def save_checkpoint(path: str | Path, state: TrainState) -> None:
     tensors = {"schedule.alpha_bar": state.schedule.alpha_bar}
     plain = _without_tensors(state.state_dict(), "state", tensors)
     meta = {"net": nets.describe(state.net), "classes": state.classes, "state": plain}
-    if state.told:
-        meta["attributes"] = dict(state.told)
-    meta |= {"options": state.options.record(), "step": state.step, "data": state.data}
+    meta |= told_record(state.told) | {"options": state.options.record(), "step": state.step, "data": state.data}
     write_tensors(path, "checkpoint", tensors, meta)
 
 
@@ -61,7 +60,7 @@ def load_checkpoint(
         saved, schedule = _with_tensors(meta["state"], tensors), Schedule(tensors["schedule.alpha_bar"])
         known = meta["net"]["name"] in nets.NETS and "config" in meta["net"]
         described, classes = nets.completed(meta["net"]) if known else meta["net"], check_classes(meta["classes"])
-        told = {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
+        told = told_in(meta)
         options = _options(meta, saved)
         step, data = meta.get("step", 0), meta.get("data", "")
         if "numbers" in saved:  # the first edition's
@@ -77,7 +76,9 @@ def load_checkpoint(
         with torch.device("cpu"), understood(path):  # whatever the default device is
             state = TrainState.create(nets.from_config(meta["net"]), schedule, options, classes, told)
     if told != state.told:
-        raise ValueError(f"{path}: was told other attributes than the run at hand; load the data set that it had")
+        raise ValueError(
+            f"{path}: was told other attributes or words than the run at hand; load the data set that it had"
+        )
     _check_same(path, state, described, schedule, classes, options)
     # A network of your own isn't described by the file, but for its weights.
     check_same_shapes(path, nets.unwrapped(state.net).state_dict(), weights)

@@ -16,6 +16,7 @@ from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import Target, snr_weight
 from ddpm_teach.diffusion.types import Net
 from ddpm_teach.model import Model
+from ddpm_teach.training.autoencoding import Draw, Loss, autoencoding, is_autoencoder
 from ddpm_teach.training.backward import Backward
 from ddpm_teach.training.distributed import ALONE, Processes
 from ddpm_teach.training.options import TIMES
@@ -73,25 +74,35 @@ def train(state: TrainState, images: ImageSet, processes: Processes = ALONE) -> 
 
 
 def _steps(state: TrainState, images: ImageSet, data: str, processes: Processes) -> Iterator[TrainLog]:
-    options, T, with_context = state.options, state.schedule.T, nets.context_dim(state.net) is not None
-    backward = Backward(state, images, processes)
+    options, backward = state.options, Backward(state, images, processes)
+    draw, loss = (autoencoding if is_autoencoder(state.net) else denoising)(state, images)
+    while state.step < state.options.steps:
+        _check_same_data(state, data)
+        state.net.train()  # here, so that a preview between two steps may leave it in eval mode
+        state.data = data
+        rng = step_generator(options.seed, state.step)
+        index = torch.randint(len(images), (options.batch_size,), generator=rng, device="cpu")  # x_0 ~ q(x_0)
+        error = backward(loss, rng, index, *draw(rng))  # ∇ ‖ε - ε_θ(x_t, t)‖²
+        lr = state.update()
+        yield TrainLog(state.step, processes.mean(error), lr)
+
+
+def denoising(state: TrainState, images: ImageSet) -> tuple[Draw, Loss]:
+    """What a step of a denoiser draws beside its pictures, times, noise and who is told nothing, and its loss."""
+    options, n, T = state.options, state.options.batch_size, state.schedule.T
+    with_context = nets.context_dim(state.net) is not None
+
+    def draw(rng: torch.Generator) -> tuple[Tensor, ...]:
+        t = TIMES[options.times](n, T, rng)  # t ~ Uniform(1…T)
+        eps = torch.randn(n, *images.image_shape, generator=rng, device="cpu")  # ε ~ N(0, 1)
+        keep = torch.rand(n, 1, generator=rng, device="cpu") >= options.context_dropout
+        return t, eps, keep
 
     def loss(net: Net, index: Tensor, t: Tensor, eps: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
         c = images.contexts(index) * keep if with_context else None
         return diffusion_loss(net, state.schedule, state.target, images.pictures(index), t, eps, c, options.min_snr)
 
-    while state.step < state.options.steps:
-        _check_same_data(state, data)
-        state.net.train()  # here, so that a preview between two steps may leave it in eval mode
-        state.data, n = data, options.batch_size
-        rng = step_generator(options.seed, state.step)
-        index = torch.randint(len(images), (n,), generator=rng, device="cpu")  # x_0 ~ q(x_0)
-        t = TIMES[options.times](n, T, rng)  # t ~ Uniform(1…T)
-        eps = torch.randn(n, *images.image_shape, generator=rng, device="cpu")  # ε ~ N(0, 1)
-        keep = torch.rand(n, 1, generator=rng, device="cpu") >= options.context_dropout
-        error = backward(loss, rng, index, t, eps, keep)  # ∇ ‖ε - ε_θ(x_t, t)‖²
-        lr = state.update()
-        yield TrainLog(state.step, processes.mean(error), lr)
+    return draw, loss
 
 
 def check_training(state: TrainState, images: ImageSet, processes: Processes = ALONE) -> str:

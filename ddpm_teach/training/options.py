@@ -40,7 +40,17 @@ TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
     "stratified": stratified_times,
 }
 
-CONDITIONS = ("class", "attributes")
+DENOISERS = (
+    "schedule",
+    "target",
+    "times",
+    "min_snr",
+    "condition",
+    "context_dropout",
+    "autoencoder",
+)  # of no use to an autoencoder
+AUTOENCODERS = ("kl_weight",)  # of no use to a denoiser
+CONDITIONS = ("class", "attributes", "caption")
 OWN = "own"  # what a record calls a schedule that has no name in SCHEDULES
 
 BUDGETS = {  # what a run costs, for --help
@@ -63,6 +73,7 @@ class RunOptions:
         data: a name for `data.load`, or a folder of pictures.
         size: height and width to which named pictures are padded, and those of a folder scaled.
         net: name and configuration of the network, as `nets.from_config` takes them; None for one of your own.
+        autoencoder: the name of weights, or a path, of the one that encodes the pictures; "" for pictures themselves.
         budget: which of a preset's plans this is: "cpu-minutes", "cpu-hour" or "gpu".
         minutes: end after about so many minutes, whatever the step.
         schedule: the name of a noise schedule; of a run by another one "own", which its checkpoints hold.
@@ -75,6 +86,7 @@ class RunOptions:
     data: str = ""
     size: int | None = None
     net: dict | None = field(default=None, repr=False)
+    autoencoder: str = ""
     budget: str | None = None
     minutes: float | None = None
     schedule: str = "linear"
@@ -88,15 +100,22 @@ class RunOptions:
     target: str | Target = _option("eps", "what the network predicts: eps, x0, v or flow")  # noqa: RUF009
     times: str = _option("uniform", "uniform, or stratified: from 1…T cut into as many parts as pictures")
     min_snr: float = _option(0.0, "weigh the loss by min-SNR with this γ, usually 5; 0: no weights")
-    condition: str = _option("class", "what the network is told of each picture: class, or attributes (sprites)")
+    condition: str = _option(
+        "class", "what the network is told of each picture: class, attributes (sprites) or caption (scenes)"
+    )
     warmup: int = _option(0, "steps over which the learning rate rises from 0")
     context_dropout: float = _option(0.1, "share of pictures whose context is zeroed, for guidance")
+    start: str = _option("", "weights to begin with, a name or a file, of the same network, instead of random ones")
+    kl_weight: float = _option(0.02, "of an autoencoder: weight of the latents' KL term, a mean in nats")
 
     def __post_init__(self) -> None:
         if isinstance(self.target, Target):
             object.__setattr__(self, "target", self.target.name)
         if not isinstance(self.data, str):
             raise TypeError(f"data: expected a name such as 'mnist', or the path of a folder, got {self.data!r}")
+        for name in ("autoencoder", "start"):
+            if not isinstance(value := getattr(self, name), str):
+                raise TypeError(f"{name}: expected a name or a path, or '', got {value!r}")
         for name in ("steps", "batch_size", "save_every"):
             check_int(name, getattr(self, name), 1)
         check_int("seed", self.seed, 0, 2**63 - 1)
@@ -107,9 +126,10 @@ class RunOptions:
         self._check_names()
         if self.net is not None:
             object.__setattr__(self, "net", nets.checked(self.net))
+            self._check_effects()
 
     def _check_numbers(self) -> None:
-        for name, high in (("ema_decay", 1), ("min_snr", math.inf), ("context_dropout", 1)):
+        for name, high in (("ema_decay", 1), ("min_snr", math.inf), ("context_dropout", 1), ("kl_weight", math.inf)):
             check_number(name, getattr(self, name), 0, high)
         if self.minutes is not None:
             check_positive("minutes", self.minutes)
@@ -118,6 +138,18 @@ class RunOptions:
             raise ValueError(
                 "ema_decay: expected less than 1, got 1; the average would keep the first weights for ever"
             )
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The options that this kind of network has no use for."""
+        return DENOISERS if self.net is not None and self.net["name"] == "Autoencoder" else AUTOENCODERS
+
+    def _check_effects(self) -> None:
+        """Refuses an option without effect."""
+        whose = "a denoiser's, and this run trains an autoencoder" if self.idle is DENOISERS else "an autoencoder's"
+        for option in fields(self):
+            if option.name in self.idle and getattr(self, option.name) != option.default:
+                raise ValueError(f"{option.name}: is {whose}; leave it out")
 
     def _check_names(self) -> None:
         words = {"schedule": (*SCHEDULES, OWN), "precision": PRECISIONS, "target": TARGETS, "times": TIMES}
@@ -169,7 +201,17 @@ def schedule_name(schedule: Schedule) -> str:
 
 
 CHOSEN = tuple(option.name for option in fields(RunOptions) if "help" in option.metadata)
-FIXED = ("data", "size", "net", "budget", "schedule", "seed", "target", "condition")  # what resuming can't change
+FIXED = (
+    "data",
+    "size",
+    "net",
+    "autoencoder",
+    "budget",
+    "schedule",
+    "seed",
+    "target",
+    "condition",
+)  # what resuming can't change
 
 
 def option_name(name: str) -> str:

@@ -19,15 +19,13 @@ from tqdm.auto import tqdm
 
 from ddpm_teach.data.folder import RUN
 from ddpm_teach.data.images import ImageSet
-from ddpm_teach.diffusion.sampling import sample
 from ddpm_teach.hardware.precision import describe
-from ddpm_teach.model import Model
-from ddpm_teach.show.pictures import save_png
 from ddpm_teach.storage import sweep, write_bytes
 from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_teach.training.distributed import ALONE, Processes
-from ddpm_teach.training.loop import TrainLog, train, validation_loss
+from ddpm_teach.training.loop import TrainLog, train
 from ddpm_teach.training.options import CHOSEN, RunOptions, is_folder, option_name
+from ddpm_teach.training.pages import held_out_loss, page_of
 from ddpm_teach.training.presets import build_net, load_data
 from ddpm_teach.training.resume import completed, load_newest, read_json, refuse_idle, resumed_options
 from ddpm_teach.training.signals import signals_noted
@@ -142,7 +140,8 @@ def _write_record(folder: Path, state: TrainState) -> None:
     sweep(folder)
     record = state.options.record()
     print(describe(state.device, state.options.precision))
-    print("with", " ".join(f"{option_name(name)} {record[name]}" for name in CHOSEN), flush=True)
+    chosen = {name: record[name] for name in CHOSEN if name not in state.options.idle and record[name] != ""}
+    print("with", " ".join(f"{option_name(name)} {value}" for name, value in chosen.items()), flush=True)
     write_bytes(folder / RUN, json.dumps(record, indent=1).encode())
 
 
@@ -193,7 +192,7 @@ def _to_the_end(
 
 def _save(state: TrainState, log: TrainLog, folder: Path, held_out: ImageSet, least: float) -> float:
     """Writes the checkpoint, the best one if it is that, and a page of samples; the least validation loss so far."""
-    loss = validation_loss(state.model, held_out, precision=state.options.precision)
+    loss = held_out_loss(state, held_out)
     if not math.isfinite(loss):
         raise FloatingPointError(_diverged("the loss on held-out pictures", log, folder / "last.pt"))
     last = folder / "last.pt"
@@ -205,7 +204,7 @@ def _save(state: TrainState, log: TrainLog, folder: Path, held_out: ImageSet, le
             save_checkpoint(folder / "best.pt", state)
             write_bytes(folder / "best.json", json.dumps({"step": state.step, "loss": loss}).encode())
             least = loss
-        page_of_samples(state.model, folder / f"samples-{state.step:06}.png", n=4, seed=state.options.seed)
+        page_of(state, folder / f"samples-{state.step:06}.png", n=4)
     return least
 
 
@@ -255,17 +254,3 @@ def _cut_losses(path: Path, step: int) -> None:
     lines = path.read_text(encoding="utf8", errors="replace").splitlines() if path.exists() else []
     whole = [line for line in lines if (row := re.fullmatch(r"(\d{1,18}),[^,]*,[^,]+", line)) and int(row[1]) <= step]
     write_bytes(path, "".join(f"{line}\n" for line in ["step,loss,lr", *whole]).encode())
-
-
-def page_of_samples(model: Model, png: Path, n: int = 8, seed: int = 0) -> str:
-    """Draws a row of n for each class, or n rows of n, in 20 steps; one line that says which.
-
-    Raises:
-        FloatingPointError: if the network makes numbers that aren't finite.
-    """
-    contexts = model.all_contexts(n, torch.Generator("cpu").manual_seed(seed))
-    count, scale = (n * n, 1.0) if contexts is None else (len(contexts), 2.0)
-    steps = min(20, model.schedule.T)
-    save_png(sample(model, count, contexts, seed=seed, steps=steps, guidance_scale=scale), png, columns=n)
-    rows = f"{n} rows of {n}" if contexts is None else f"a row of {n} for each of {', '.join(model.classes)}"
-    return f"{png}: {rows}"

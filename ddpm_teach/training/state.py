@@ -14,11 +14,14 @@ from torch import Tensor, nn
 from ddpm_teach import nets
 from ddpm_teach.checks import check_classes, check_int, check_schedule, shown
 from ddpm_teach.data.attributes import Attributes
+from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import TARGETS, Target
 from ddpm_teach.hardware.precision import check_device
 from ddpm_teach.model import Model
+from ddpm_teach.training.autoencoding import is_autoencoder
 from ddpm_teach.training.options import RunOptions, schedule_name
+from ddpm_teach.weights import load_autoencoder
 
 
 class MovingAverage(nn.Module):
@@ -65,7 +68,7 @@ class TrainState:
         net: the network in training; its weights change at every step.
         ema: its moving average, `ema.module`; this one draws.
         classes: the names of the data set's classes.
-        told: the attributes that the network is told, if it is (see `ImageSet.conditioned`).
+        told: the attributes, or the tokenizer of the captions, that the network is told, if it is (see `ImageSet`).
         data: the fingerprint of the data set, from the first step on (see `ImageSet.fingerprint`).
         step: how many steps are done.
     """
@@ -76,7 +79,7 @@ class TrainState:
     optimizer: torch.optim.Optimizer
     ema: MovingAverage
     classes: tuple[str, ...] = ()
-    told: Attributes = field(default_factory=dict)
+    told: Attributes | Tokenizer = field(default_factory=dict)
     data: str = ""
     step: int = 0
 
@@ -87,14 +90,14 @@ class TrainState:
         schedule: Schedule,
         options: RunOptions | None = None,
         classes: Iterable[str] = (),
-        told: Attributes = MappingProxyType({}),
+        told: Attributes | Tokenizer = MappingProxyType({}),
     ) -> TrainState:
         """A new run: Adam, a learning rate that falls linearly to 0 at the last step, EMA with warm-up.
 
         Args:
             net: of this course, or your own with `image_shape`; it learns what it predicts as `net.target`.
             classes: the names of the data set's classes.
-            told: the `told` of the data set, where the network is told attributes.
+            told: the `told` of the data set, where the network is told attributes or words.
 
         Raises:
             TypeError: for a network without `image_shape`, what is no schedule, options that aren't RunOptions, or
@@ -114,7 +117,8 @@ class TrainState:
         options = replace(options, net=described, schedule=schedule_name(schedule))
         inside.target = options.target
         net.to(memory_format=torch.channels_last)  # the layout that fast convolution kernels read
-        return cls(net, schedule, options, _adam(net, options.lr), MovingAverage(inside), classes, dict(told))
+        told = told if isinstance(told, Tokenizer) else dict(told)
+        return cls(net, schedule, options, _adam(net, options.lr), MovingAverage(inside), classes, told)
 
     @property
     def target(self) -> Target:
@@ -128,8 +132,27 @@ class TrainState:
 
     @property
     def model(self) -> Model:
-        """The averaged network as a Model: what draws. It changes as training goes on."""
-        return Model(self.ema.module, self.schedule, self.target, self.classes, "", self.told, self.options.data)
+        """The averaged network as a Model: what draws. It changes as training goes on.
+
+        Raises:
+            ValueError: for the run of an autoencoder, which draws nothing.
+        """
+        if is_autoencoder(self.net):
+            raise ValueError(
+                "state: is the run of an autoencoder, which draws nothing; its averages are state.ema.module"
+            )
+        words = isinstance(self.told, Tokenizer)
+        autoencoder = load_autoencoder(self.options.autoencoder).to(self.device) if self.options.autoencoder else None
+        return Model(
+            self.ema.module,
+            self.schedule,
+            self.target,
+            self.classes,
+            attributes={} if words else self.told,
+            data=self.options.data,
+            tokenizer=self.told if words else None,
+            autoencoder=autoencoder,
+        )
 
     def update(self) -> float:
         """A step of the optimizer with the gradients at hand, then of the average; the learning rate that was used."""

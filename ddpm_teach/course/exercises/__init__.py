@@ -5,16 +5,18 @@ alpha_bar_of = exercises.yours_or_ours("01.2", my_alpha_bar)  # what the lesson 
 exercises.progress()                       # what is done
 
 Each lesson has a module here, or a few, that declare its exercises, once: task, hints, solution, and the mistakes that
-are recognised, as functions that can be run. `ddpm-teach build` writes the texts into the lesson from there.
+are recognised, as functions that can be run. `ddpm-teach build` writes the texts into the lesson from there. A class
+can have exercises of its own, in a file beside its lessons: see own.py.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 
+from ddpm_teach.course.exercises.catalogue import of_the_course
 from ddpm_teach.course.exercises.engine import Exercise, Report
+from ddpm_teach.course.exercises.own import FILE, own_exercises
 from ddpm_teach.course.exercises.progress import Progress, done, keep
 
 __all__ = ["Exercise", "Report", "check", "declared", "find", "progress", "yours_or_ours"]
@@ -62,27 +64,29 @@ def progress() -> Progress:
     return Progress({lesson: [exercise.id for exercise in group] for lesson, group in declared().items()}, done())
 
 
-def declared() -> dict[str, list[Exercise]]:
-    """All exercises by lesson: {"01 forward noise": […], …}. lesson02.py has the lesson's title, lesson02_*.py more."""
-    groups: dict[str, list] = {}
-    for name in sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if name.startswith("lesson")):
-        groups.setdefault(name.partition("_")[0], []).append(importlib.import_module(f"{__name__}.{name}"))
-    return {
-        first.LESSON: sorted(
-            (one for module in (first, *more) for one in vars(module).values() if isinstance(one, Exercise)),
-            key=lambda exercise: exercise.id,
-        )
-        for first, *more in groups.values()
-    }
-
-
-def find(id: str) -> Exercise:
-    """The exercise with this id.
+def declared(folder: Path = Path()) -> dict[str, list[Exercise]]:
+    """All exercises by lesson, {"01 forward noise": […], …}, and at the end those of the class whose folder it is.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: for a file of a class's own exercises that can't be used.
     """
-    known = {exercise.id: exercise for exercises in declared().values() for exercise in exercises}
+    groups = of_the_course()
+    for title, exercises in own_exercises(folder).items():
+        groups.setdefault(title, []).extend(exercises)
+    return groups
+
+
+def find(id: str, folder: Path = Path()) -> Exercise:
+    """The exercise with this id. A class's own file is read only for an id that isn't the course's.
+
+    Raises:
+        ValueError: if there is none, or the class's file can't be used.
+    """
+    known = {exercise.id: exercise for exercises in of_the_course().values() for exercise in exercises}
     if id not in known:
-        raise ValueError(f"id: no exercise {id!r}; known are {', '.join(known)}")
+        own = {exercise.id: exercise for exercises in own_exercises(folder).values() for exercise in exercises}
+        known |= own
+    if id not in known:
+        hint = "" if own else f"; for a class's own, {FILE} has to lie in {folder.resolve()}"
+        raise ValueError(f"id: no exercise {id!r}; known are {', '.join(known)}{hint}")
     return known[id]

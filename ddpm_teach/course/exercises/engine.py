@@ -178,11 +178,18 @@ class Exercise:
 
     def folded_text(self) -> str:
         """The Markdown below it: hints and solution, folded."""
-        source = inspect.getsource(self.answer)
-        source = source[source.index("def ") :].rstrip()
         blocks = [(f"Hint {i}", inspect.cleandoc(hint)) for i, hint in enumerate(self.hints, 1)]
-        blocks.append(("Solution", f"```python\n{source}\n```"))
-        return "\n\n".join(f"<details><summary>{title}</summary>\n\n{text}\n\n</details>" for title, text in blocks)
+        blocks.append(("Solution", f"```python\n{self.solution_text()}\n```"))
+        return "\n\n".join(folded(title, text) for title, text in blocks)
+
+    def stub_text(self) -> str:
+        """The code that a learner begins with."""
+        return f"def {self.answer.__name__}{inspect.signature(self.answer)}:\n    # write it here\n    ..."
+
+    def solution_text(self) -> str:
+        """The code of the solution."""
+        source = inspect.getsource(self.answer)
+        return source[source.index("def ") :].rstrip()
 
     def _report(self, status: str, text: str) -> Report:
         return Report(status, f"{self.id} {text}")
@@ -203,6 +210,11 @@ class Exercise:
 
     def _case(self, case: tuple) -> str:
         return "".join(f"\n    {name} = {short(value)}" for name, value in zip(self._names(), case, strict=True))
+
+
+def folded(title: str, text: str) -> str:
+    """Markdown that shows its title alone until somebody clicks on it."""
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
 
 
 def _is_stub(function: Callable, first: Outcome) -> bool:

@@ -7,7 +7,7 @@ import itertools
 import torch
 
 from ddpm_teach.course.exercises.engine import Exercise
-from ddpm_teach.diffusion.sampling import walk
+from ddpm_teach.diffusion.steps import walk
 from ddpm_teach.diffusion.types import Frame
 
 

@@ -113,6 +113,18 @@ def my_heads(qkv, heads):
     return rearrange(qkv, "b (three heads d) h w -> three b heads (h w) d", three=3, heads=heads)
 
 
+@heads_apart.mistake(
+    "the pattern needs one number more: how many parts `(three heads d)` has isn't known from its length"
+)
+def _(qkv, heads):
+    return rearrange(qkv, PATTERN, heads=heads)
+
+
+@heads_apart.mistake("the batch stands first; queries, keys and values should, so that q, k, v = … takes them apart")
+def _(qkv, heads):
+    return rearrange(qkv, "b (three heads d) h w -> b three heads (h w) d", three=3, heads=heads)
+
+
 @heads_apart.mistake("heads and numbers are exchanged within the channels: a head's numbers stand side by side")
 def _(qkv, heads):
     return rearrange(qkv, "b (three d heads) h w -> three b heads (h w) d", three=3, heads=heads)
@@ -168,6 +180,11 @@ def my_dropout(h, keep, p, training):
     return h * keep / (1 - p) if training else h
 
 
+@dropout.mistake("what is left isn't made larger, so everything is weaker in training than in use")
+def _(h, keep, p, training):
+    return h * keep if training else h
+
+
 @dropout.mistake("it drops even when the network isn't being trained: its answers would be chance")
 def _(h, keep, p, training):
     return h * keep / (1 - p)
@@ -178,9 +195,14 @@ def _(h, keep, p, training):
     return torch.nn.functional.dropout(h, p, training)
 
 
-@dropout.mistake("what is left isn't made larger, so everything is weaker in training than in use")
+@dropout.mistake("kept and dropped are exchanged: where `keep` is 1, the number stays")
 def _(h, keep, p, training):
-    return h * keep if training else h
+    return h * (1 - keep) / (1 - p) if training else h
+
+
+@dropout.mistake("training and use are exchanged: it drops only when the network isn't being trained")
+def _(h, keep, p, training):
+    return h if training else h * keep / (1 - p)
 
 
 @dropout.mistake("you divide by the share that is dropped; the share that is left is 1 minus that")

@@ -9,99 +9,9 @@ import torch
 from torch import Tensor
 
 from ddpm_teach.course.exercises.engine import Exercise
-from ddpm_teach.evaluation.metrics import Moments, frechet_distance, nearest
+from ddpm_teach.evaluation.metrics import nearest
 
 LESSON = "10 how good"
-
-
-def laws(rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Two means (d,) and two covariances (d, d) that have nothing in common."""
-    for d in (1, 2, 3, 5, 10):
-        roots = torch.randn(2, d, 2 * d, generator=rng, dtype=torch.float64)
-        a, b = (root @ root.T / (2 * d) for root in roots)
-        yield torch.randn(d, generator=rng, dtype=torch.float64), a, torch.randn(d, generator=rng).double(), 2 * b
-
-
-def _frechet(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
-    return frechet_distance(Moments(1, mean_a, cov_a), Moments(1, mean_b, cov_b))
-
-
-distance = Exercise(
-    "10.1",
-    "The Fréchet distance",
-    difficulty=3,
-    minutes=15,
-    task=r"""
-    Write the Fréchet distance of two normal laws: means (d,), covariances (d, d), float64; a number out (or a tensor without axes). For the trace of the root use this: $(AB)^{1/2}$ has the same trace as the root of
-    `root @ cov_b @ root`, where `root` is the symmetric root of `cov_a` (the two products have the same eigenvalues, and this one is symmetric).
-    """,
-    hints=(
-        "`values, vectors = torch.linalg.eigh(cov)` takes a symmetric matrix apart; its root is `vectors * values.sqrt() @ vectors.T`.",
-        "The trace of a root is the sum of the roots of the eigenvalues: `torch.linalg.eigvalsh(…).clamp(min=0).sqrt().sum()`.",
-    ),
-    covers="laws of 1 to 10 dimensions",
-    cases=laws,
-    reference=_frechet,
-)
-
-
-@distance.solution
-def my_frechet(mean_a, cov_a, mean_b, cov_b):
-    values, vectors = torch.linalg.eigh(cov_a)
-    root = vectors * values.sqrt() @ vectors.T
-    crossed = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
-    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * crossed
-
-
-@distance.mistake("the distance of the means goes in squared")
-def _(mean_a, cov_a, mean_b, cov_b):
-    means = (mean_a - mean_b).square().sum()
-    return _frechet(mean_a, cov_a, mean_b, cov_b) - means + means.sqrt()
-
-
-@distance.mistake("only the means are compared; two sets can have the same mean and be quite different")
-def _(mean_a, cov_a, mean_b, cov_b):
-    return (mean_a - mean_b).square().sum()
-
-
-@distance.mistake("the means are left out; two sets can have the same spread in different places")
-def _(mean_a, cov_a, mean_b, cov_b):
-    return _frechet(mean_b, cov_a, mean_b, cov_b)
-
-
-@distance.mistake("the crossed term counts twice, once from each side")
-def _(mean_a, cov_a, mean_b, cov_b):
-    whole = _frechet(mean_a, cov_a, mean_b, cov_b)
-    apart = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace()
-    return (whole + apart) / 2
-
-
-@distance.mistake("the root is taken number by number; the root of a matrix goes through its eigenvalues")
-def _(mean_a, cov_a, mean_b, cov_b):
-    crossed = (cov_a @ cov_b).clamp(min=0).sqrt().trace()
-    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * crossed
-
-
-@distance.mistake("the root is taken of the trace; it belongs inside, and the trace is that of the root")
-def _(mean_a, cov_a, mean_b, cov_b):
-    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * (cov_a @ cov_b).trace().sqrt()
-
-
-@distance.mistake("`eigh` is for symmetric matrices, and AB isn't one; root @ cov_b @ root is")
-def _(mean_a, cov_a, mean_b, cov_b):
-    crossed = torch.linalg.eigvalsh(cov_a @ cov_b).clamp(min=0).sqrt().sum()
-    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * crossed
-
-
-@distance.mistake("a product of two roots is the root of the product only if A and B commute")
-def _(mean_a, cov_a, mean_b, cov_b):
-    crossed = (_root(cov_a) @ _root(cov_b)).trace()
-    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * crossed
-
-
-def _root(covariance: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(covariance)
-    return vectors * values.clamp(min=0).sqrt() @ vectors.T
 
 
 def measurements(rng: torch.Generator) -> Iterator[tuple[Tensor]]:
@@ -152,6 +62,11 @@ def _(values):
     return values.std(unbiased=False) / len(values) ** 0.5
 
 
+@error.mistake("n - 1 counts twice: `std` divides by it already, and what averaging helps by is the root of n")
+def _(values):
+    return values.std() / (len(values) - 1) ** 0.5
+
+
 bits = Exercise(
     "10.4",
     "Bits per dimension",
@@ -192,6 +107,11 @@ def _(minus_log_p, shape):
 @bits.mistake("one ln 2 stands on the wrong side: a bit is smaller than a nat, so there are more of them")
 def _(minus_log_p, shape):
     return minus_log_p * math.log(2) / math.prod(shape)
+
+
+@bits.mistake("the sign has been turned already: what came in is minus the logarithm, and bits are never negative")
+def _(minus_log_p, shape):
+    return -minus_log_p / math.log(2) / math.prod(shape)
 
 
 @bits.mistake("the channels count as well: each of them is a number of its own")
@@ -241,6 +161,21 @@ def _(x, train):
 @neighbour.mistake("those are the distances; which picture it is, is asked for")
 def _(x, train):
     return torch.cdist(x.flatten(1), train.flatten(1)).amin(1)
+
+
+@neighbour.mistake("`min` over an axis gives two things, distances and indices; only the indices are asked for")
+def _(x, train):
+    return torch.cdist(x.flatten(1), train.flatten(1)).min(1)
+
+
+@neighbour.mistake("differences are added up without their squares: a few large ones count too little that way")
+def _(x, train):
+    return torch.cdist(x.flatten(1), train.flatten(1), p=1).argmin(1)
+
+
+@neighbour.mistake("an angle isn't a distance: a pale picture and a strong one of the same pattern are no copies")
+def _(x, train):
+    return torch.cosine_similarity(x.flatten(1)[:, None], train.flatten(1), dim=2).argmax(1)
 
 
 @neighbour.mistake("that is the farthest")

@@ -58,6 +58,13 @@ def _(T, start, end):
     return torch.linspace(start, end, T, dtype=torch.float64) ** 0.5
 
 
+@betas.mistake(
+    "that is one value more than asked for: T steps have T values of β, and none belongs to the clean picture"
+)
+def _(T, start, end):
+    return torch.linspace(start**0.5, end**0.5, T + 1, dtype=torch.float64) ** 2
+
+
 @betas.mistake("you are linear in the square of β; here its root is linear")
 def _(T, start, end):
     return torch.linspace(start**2, end**2, T, dtype=torch.float64) ** 0.5
@@ -106,6 +113,17 @@ def _(x0, codes):
 def _(x0, codes):
     ordered = codes.sort().values
     return ordered[torch.bucketize(x0, ordered).clamp(max=len(codes) - 1)]
+
+
+@quantized.mistake("the codes come in no order, and what you use to look them up counts on one")
+def _(x0, codes):
+    return codes[torch.bucketize(x0, codes).clamp(max=len(codes) - 1)]
+
+
+@quantized.mistake("you project onto even steps between -1 and 1; the codebook says where its codes are")
+def _(x0, codes):
+    steps = len(codes) - 1
+    return ((x0 + 1) / 2 * steps).round().clamp(0, steps) / steps * 2 - 1
 
 
 @quantized.mistake("you count on even steps between the codes, in their order; look at the distances to all of them")
@@ -175,3 +193,13 @@ def _(alpha_bar_t):
 @to_sigma.mistake("you divide by ᾱ, but the picture's factor is its root")
 def _(alpha_bar_t):
     return (1 - alpha_bar_t) ** 0.5 / alpha_bar_t
+
+
+@to_sigma.mistake("the noise's factor is the root of 1 - ᾱ; the variance stands there")
+def _(alpha_bar_t):
+    return (1 - alpha_bar_t) / alpha_bar_t**0.5
+
+
+@to_sigma.mistake("the root of 1 - ᾱ isn't 1 - √ᾱ: variances add up to 1, factors don't")
+def _(alpha_bar_t):
+    return (1 - alpha_bar_t**0.5) / alpha_bar_t**0.5

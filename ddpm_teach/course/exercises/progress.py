@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_teach.course.exercises.engine import Report
+from ddpm_teach.course.paths import drive_folder
 from ddpm_teach.storage import write_bytes
 
 EDITION = 2
@@ -23,26 +24,29 @@ EDITION_1: dict[str, str | None] = {
 }
 
 
-def progress_file() -> Path:
-    """DDPM_TEACH_PROGRESS, else progress.json in the user's data folder."""
+def progress_files() -> list[Path]:
+    """The file that is written, DDPM_TEACH_PROGRESS, else progress.json in Drive, else in the user's data folder.
+
+    In Drive it is followed by the one in the data folder: what was solved before Drive was mounted counts.
+    """
     if path := os.environ.get("DDPM_TEACH_PROGRESS"):
-        return Path(path)
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return data / "ddpm-teach" / "progress.json"
+        return [Path(path)]
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "ddpm-teach"
+    return [folder / "progress.json" for folder in (drive_folder(), data) if folder]
 
 
 def done() -> set[str]:
     """The ids of the exercises that are solved. A file that can't be read is put aside, as progress.json.damaged."""
-    return set(_read()["solved"])
+    return {id for path in progress_files() for id in _read(path)["solved"]}
 
 
 def keep(id: str, report: Report) -> Report:
     """Notes a solved exercise. Where that fails the report says so: a full disk takes no solution away."""
-    path = progress_file()
+    path = progress_files()[0]
     try:
-        kept = _read()
+        kept = _read(path)
         if id not in kept["solved"]:
-            _write(kept | {"solved": sorted({*kept["solved"], id})})
+            _write(path, kept | {"solved": sorted({*done(), id})})
     except OSError as error:
         return replace(report, text=f"{report.text}; it couldn't be noted in {path} ({error.strerror})")
     return report
@@ -56,13 +60,12 @@ def carried_over(solved: Iterable[str]) -> dict[str, Any]:
     return kept | ({"edition 1": gone} if gone else {})
 
 
-def _read() -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """{"edition": 2, "solved": [ids], …}: what the file holds. The first edition's, a list, is carried over."""
-    path = progress_file()
     try:
         kept = json.loads(path.read_text(encoding="utf8"))
         if isinstance(kept, list):
-            return _told(carried_over(map(str, kept)))
+            return _told(path, carried_over(map(str, kept)))
         return kept | {"solved": [str(id) for id in kept["solved"]]}
     except FileNotFoundError:
         return {"edition": EDITION, "solved": []}
@@ -71,18 +74,18 @@ def _read() -> dict[str, Any]:
         return {"edition": EDITION, "solved": []}
 
 
-def _told(kept: dict[str, Any]) -> dict[str, Any]:
+def _told(path: Path, kept: dict[str, Any]) -> dict[str, Any]:
     """Writes what was carried over, and says so: once, since the file is then of this edition."""
     solved, gone = len(kept["solved"]), len(kept.get("edition 1", []))
     text = f"what you solved in the first edition counts: {solved} exercises, under the numbers that they have now"
     print(text + f"; {gone} others have no successor, and stay noted" * bool(gone))
     with contextlib.suppress(OSError):
-        _write(kept)
+        _write(path, kept)
     return kept
 
 
-def _write(kept: dict[str, Any]) -> None:
-    write_bytes(progress_file(), json.dumps(kept).encode())
+def _write(path: Path, kept: dict[str, Any]) -> None:
+    write_bytes(path, json.dumps(kept).encode())
 
 
 class Progress:

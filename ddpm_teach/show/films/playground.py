@@ -7,9 +7,11 @@ It needs a kernel. Where none answers, the film that was shown last stays, and c
 
 from __future__ import annotations
 
+import copy
 import html
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import anywidget
@@ -19,17 +21,23 @@ import traitlets
 from IPython.display import display
 from ipywidgets import FloatSlider, IntSlider
 
+from ddpm_teach import nets
 from ddpm_teach.checks import check_int, check_model
-from ddpm_teach.diffusion.sampling import SAMPLERS, Sampler
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.diffusion.types import Frame
 from ddpm_teach.model import Model
+from ddpm_teach.sampler import SAMPLERS, Sampler
+from ddpm_teach.show.films.prompt import PromptField
 from ddpm_teach.show.films.scrubber import scrub
 from ddpm_teach.show.films.sheet import SCRIPT, STYLE, Scrubber
+from ddpm_teach.show.films.words import film_of_words, looking, places_of
 
 
 class Film(anywidget.AnyWidget):
-    """The scrubber as a widget: what Python puts into `data` is shown at once, where the slider stands."""
+    """The scrubber as a widget: what Python puts into `data` is shown at once, where the slider stands.
+
+    Where `data` has another film as "below", of as many frames, that one's pictures follow the same slider.
+    """
 
     _esm = (
         SCRIPT
@@ -37,9 +45,16 @@ class Film(anywidget.AnyWidget):
 export default {
   render({model, el}) {
     for (const still of document.querySelectorAll('.' + model.get('stands_in'))) still.hidden = true;
+    const [above, below] = [0, 1].map(() => el.appendChild(document.createElement('div')));
+    below.className = 'ddpm-below';
     let film;
     const refresh = () => {
-      film = mount(el, model.get('data'), film ? {index: +film.root.dataset.index} : {});
+      const data = model.get('data'), index = +(film?.root.dataset.index ?? data.start);
+      below.replaceChildren();
+      const under = data.below && mount(below, data.below, {index});
+      const follow = () => under?.show(+film.root.dataset.index);
+      film = mount(above, data, {index, onchange: follow});
+      under?.ready.then(() => film.ready).then(follow);
     };
     model.on('change:data', refresh);
     refresh();
@@ -48,7 +63,7 @@ export default {
 };
 """
     )
-    _css = STYLE
+    _css = STYLE + ".ddpm-below .ddpm-scrub :is(.now, .controls) { display: none; }\n"
     data = traitlets.Dict().tag(sync=True)
     stands_in = traitlets.Unicode().tag(sync=True)  # class of the picture that is shown until this widget is
 
@@ -62,27 +77,38 @@ class Playground:
     Attributes:
         model: computes as the device is fastest, converted or recorded once for all films.
         controls: "sampler", "spacing", "steps", "eta", "seed", "guidance" where something can be named, and "prompt"
-            for a network that is told attributes ("a king with green hair") → ipywidget; setting a value is like moving
-            it by hand.
+            for a network that is told attributes ("a king with green hair") or words, and of words "negative" →
+            ipywidget; setting a value is like moving it by hand.
         classes: name of a class → its slider, apart, since a class may be called "seed".
-        film: the film's widget.
+        film: the film's widget; of a prompt of words it has their maps below, for the first picture.
         message: what is going on, or what went wrong, in words.
-        scrubber: the film that is shown now.
+        scrubber: the film that is shown now; `maps` is what is below it, or None.
     """
 
     def __init__(self, model: Model, n: int, steps: int) -> None:
-        self.model, self.n = model.tuned("auto"), n
-        names = model.classes if model.context_dim == len(model.classes) and not model.attributes else ()
+        named, words = bool(model.attributes), model.tokenizer is not None
+        # Maps are read from a network itself, not from a converted copy that may be a recorded graph.
+        own = replace(model, net=copy.deepcopy(nets.unwrapped(model.net))).tuned("float32") if words else model
+        self.model, self.n = own.tuned("auto"), n
+        names = () if named or words or model.context_dim is None else model.classes
         self.classes = {name: _slider(FloatSlider, float(i == 0), 0.0, 1.0, 0.05, name) for i, name in enumerate(names)}
-        self.controls = _controls(steps, model.schedule.T, bool(self.classes or model.attributes))
-        if model.attributes:
+        self.controls = _controls(steps, model.schedule.T, bool(names) or named or words)
+        if named:
             self.controls["prompt"] = ipywidgets.Text("a hero", description="prompt", continuous_update=False, **STYLED)
+        if words:
+            known = [word for word in model.tokenizer.words if word.isalnum()]
+            self.controls["prompt"] = PromptField(value=SCENE, words=known, description="prompt", layout=WIDE)
+            self.controls["negative"] = PromptField(words=known, description="negative", layout=WIDE)
+            self.controls["guidance"].value = 4.0
         self.message = ipywidgets.HTML()
         self.progress = ipywidgets.FloatProgress(
             min=0, max=1, layout={"width": "100%", "max_width": "640px", "height": "12px"}
         )
-        self.scrubber: Scrubber = scrub(self.frames(self.settings()), model.schedule)
-        self.film = Film(data=self.scrubber.data, stands_in=f"{self.scrubber.name}-still")
+        self.scrubber: Scrubber
+        self.maps: Scrubber | None
+        self.film = Film()
+        self._work(self.settings(), lambda: False)
+        self.film.stands_in = f"{self.scrubber.name}-still"
         how = [control for name, control in self.controls.items() if name not in WHAT]
         what = [self.controls[name] for name in WHAT if name in self.controls] + [*self.classes.values()]
         columns = [ipywidgets.VBox(part) for part in (how, what) if part]
@@ -112,6 +138,7 @@ class Playground:
         """The walk that the settings ask for, computed as it is read."""
         kind, mixture = settings["sampler"], settings["mixture"]
         prompt = settings.get("prompt", "").strip()
+        unwanted = settings.get("negative", "").strip()
         contexts = torch.tensor([mixture], dtype=torch.float32, device="cpu") if any(mixture) else None
         if prompt:
             rng = torch.Generator("cpu").manual_seed(settings["seed"])
@@ -124,7 +151,8 @@ class Playground:
             # without a class or a prompt guidance has nothing to push towards
             guidance_scale=1.0 if contexts is None else settings["guidance"],
         )
-        return sampler.frames(self.model, self.n, contexts, settings["seed"])
+        negative = self.model.context(unwanted) if unwanted and sampler.guidance_scale != 1 else None
+        return self.model.decoded_frames(sampler.frames(self.model, self.n, contexts, settings["seed"], negative))
 
     def wait(self, seconds: float = 60.0) -> None:
         """Until everything that was asked for is shown, for scripts and tests.
@@ -141,14 +169,19 @@ class Playground:
 
     def _work(self, settings: dict[str, Any], stale: Callable[[], bool]) -> None:
         self.message.value, self.progress.bar_style = "sampling …", ""
-        frames = []
-        for frame in self.frames(settings):
+        caption = settings.get("prompt", "").strip() if self.model.tokenizer is not None else ""
+        places = places_of(self.model.tokenizer, caption) if caption else {}
+        frames, looks = self.frames(settings), []
+        for look in looking(self.model.net, frames) if places else ((frame, None) for frame in frames):
             if stale():
                 return
-            frames.append(frame)
-            self.progress.value = len(frames) / (settings["steps"] + 1)
-        self.scrubber = scrub(frames, self.model.schedule)
-        self.film.data = self.scrubber.data
+            looks.append(look)
+            self.progress.value = len(looks) / (settings["steps"] + 1)
+        self.scrubber = scrub([frame for frame, _ in looks], self.model.schedule)
+        alt = f"what each word of “{caption}” lights"
+        scale = max(1, BELOW // self.model.picture_shape[2])
+        self.maps = film_of_words(looks, places, alt=alt, scale=scale) if places else None
+        self.film.data = self.scrubber.data | ({"below": self.maps.data} if self.maps else {})
         self.message.value, self.progress.value = "", 0
 
     def _failed(self, error: Exception) -> None:
@@ -191,8 +224,9 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
 
     Moving one samples anew when it is let go; what was still being sampled is dropped.
 
-    Of a network that is told attributes what to draw is typed: a class, or a caption. With all class sliders at 0, or
-    nothing typed, guidance has nothing to push towards. From Python,
+    Of a network that is told attributes or words what to draw is typed: a class, or a caption. A field for words
+    completes them, and below the film stands the first picture, lit by what the network looks at for each word. With
+    all class sliders at 0, or nothing typed, guidance has nothing to push towards. From Python,
     `.controls["steps"].value = 50` moves a slider, `.classes["hero"].value = 0.5` a class's; `.wait()` waits for the
     film, `.scrubber` is the film. The network is used as it is now: training it further changes no film.
 
@@ -212,7 +246,10 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
     return Playground(model, n, steps)
 
 
-WHAT = ("prompt", "guidance")  # controls that say what is drawn; the others say how
+SCENE = "a wizard with a red hat left of a green slime, at night"
+WHAT = ("prompt", "negative", "guidance")  # controls that say what is drawn; the others say how
+BELOW = 128  # pixels that a scene is wide on the screen, where it is lit by a word
+WIDE = {"width": "520px", "max_width": "100%"}
 STYLED = {"style": {"description_width": "90px"}, "layout": {"width": "320px", "max_width": "100%"}}
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ddpm_teach.checks import check_int
 from ddpm_teach.diffusion.forward import add_noise
-from ddpm_teach.diffusion.sampling import generator
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.types import Frame
+from ddpm_teach.sampler import generator
 from ddpm_teach.show.films.captions import (
     LIMITS,
     TITLES,

@@ -1,10 +1,8 @@
 """Our networks inside diffusers: a scheduler, a network and a pipeline of its kinds. Lesson 14.
 
-    pipeline = to_pipeline(load_model("sprites"))
-    pipeline.save_pretrained("sprites-diffusers")                  # diffusers' folder format
-    pictures = CoursePipeline.from_pretrained("sprites-diffusers")(context=…, num_inference_steps=50).images
-
-It needs diffusers: pip install "ddpm-teach[interop]". Times there count from 0: diffusers' timestep is our t - 1.
+pipeline = to_pipeline(load_model("sprites"))
+pipeline.save_pretrained("sprites-diffusers")                  # diffusers' folder format
+pictures = CoursePipeline.from_pretrained("sprites-diffusers")(context=…, num_inference_steps=50).images
 """
 
 from __future__ import annotations
@@ -13,20 +11,15 @@ import math
 from typing import NamedTuple
 
 import torch
+from diffusers import ConfigMixin, DDIMScheduler, DiffusionPipeline, ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from ddpm_teach import nets
 from ddpm_teach.checks import check_int, check_number, check_pictures, shown
 from ddpm_teach.diffusion.guidance import guided
-from ddpm_teach.diffusion.schedule import Schedule
-from ddpm_teach.diffusion.targets import Target
+from ddpm_teach.interop.schedulers import to_scheduler
 from ddpm_teach.model import Model
-
-try:
-    from diffusers import ConfigMixin, DDIMScheduler, DiffusionPipeline, ModelMixin
-    from diffusers.configuration_utils import register_to_config
-except ModuleNotFoundError:
-    raise ModuleNotFoundError('diffusers is not installed; run: pip install "ddpm-teach[interop]"') from None
 
 
 class CourseUNet(ModelMixin, ConfigMixin):
@@ -110,39 +103,13 @@ class CoursePipeline(DiffusionPipeline):
         return Images(x)
 
 
-PREDICTIONS = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}  # our targets in diffusers' words
-
-
-def to_scheduler(schedule: Schedule, target: Target) -> DDIMScheduler:
-    """The same β in diffusers' DDIM, with trailing times and clipping: equal to ours where `steps` divides T.
-
-    diffusers keeps β in float32: after 50 steps pictures are 1e-6 apart in the mean, a few pixels up to 2e-4.
-
-    Raises:
-        ValueError: for a target that diffusers' DDIM can't read.
-    """
-    if target.name not in PREDICTIONS:
-        known = ", ".join(PREDICTIONS)
-        raise ValueError(
-            f"model: expected a network for {known}, got one for {target.name}; diffusers' DDIM has no other"
-        )
-    return DDIMScheduler(
-        num_train_timesteps=schedule.T,
-        trained_betas=schedule.beta[1:].tolist(),
-        clip_sample=True,
-        set_alpha_to_one=True,  # the last move ends at ᾱ_0 = 1
-        timestep_spacing="trailing",
-        prediction_type=PREDICTIONS[target.name],
-    )
-
-
 def to_pipeline(model: Model) -> CoursePipeline:
     """A model of ours as a diffusers pipeline; the network is copied.
 
     Raises:
         ValueError: for a target that diffusers' DDIM can't read, or a network of your own.
     """
-    scheduler = to_scheduler(model.schedule, model.target)
+    scheduler = to_scheduler(model.schedule, model.target, model.limit)
     if not nets.is_known(model.net):
         raise ValueError(f"model: expected a network of this course, got a {type(model.net).__name__}")
     unet = CourseUNet(description=nets.describe(model.net), classes=list(model.classes))

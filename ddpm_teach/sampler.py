@@ -1,4 +1,4 @@
-"""The walk from noise to a picture, and a whole sampler by name: the last line makes the first two. Lesson 06.
+"""A whole sampler by name: the last line does what the first two do. Lesson 06.
 
 denoise = clipped(from_eps(guided(net, context, 2.0), schedule), schedule)
 frames = walk(ddim_step(denoise, schedule), x_T, trailing(schedule.T, 50))
@@ -8,68 +8,33 @@ x = sample(model, 8, model.context("hero"), steps=50, guidance_scale=2.0)
 from __future__ import annotations
 
 import collections
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ddpm_teach.checks import PRECISIONS, Images, check_int, check_model, check_number, check_walk, check_word
+from ddpm_teach.checks import PRECISIONS, check_int, check_model, check_number, check_word
 from ddpm_teach.diffusion.guidance import guided
 from ddpm_teach.diffusion.noise import NoiseSource
 from ddpm_teach.diffusion.schedule import Schedule
-from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, heun_step
+from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, dpm_step, heun_step, walk
 from ddpm_teach.diffusion.targets import clipped
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.diffusion.types import Denoiser, Frame, Net, Step, carrying
-
-Model = Any  # ddpm_teach.model's: it knows this room, and the room nothing of it
+from ddpm_teach.model import Model
 
 SAMPLERS: dict[str, Callable[[Denoiser, Schedule, float, NoiseSource], Step]] = {
     "ddim": lambda denoise, schedule, eta, rng: ddim_step(denoise, schedule, eta, rng=rng),
     "ddpm": lambda denoise, schedule, eta, rng: ddpm_step(denoise, schedule, rng=rng),
     "heun": lambda denoise, schedule, eta, rng: heun_step(denoise, schedule),
+    "dpm": lambda denoise, schedule, eta, rng: dpm_step(denoise, schedule),
 }
-
-
-def walk(step: Step, x: Images, times: Iterable[int]) -> Iterator[Frame]:
-    """Yields a copy of x at times[0], then the frame after each move: normal noise at T leads to pictures at 0.
-
-    Frames may be kept: their tensors are new, if the network's are. No gradients; the caller's grad mode is left alone.
-    `times` are whole numbers ≥ 0, such as trailing(T, 50); they and x are checked now, before any frame. Lesson 04.
-    """
-    times = check_walk(x, times)
-
-    def frames() -> Iterator[Frame]:
-        yield (frame := Frame(times[0], x.detach().clone()))
-        for t, s in itertools.pairwise(times):
-            with torch.no_grad():  # around the step only: a yield in here would change the caller's grad mode
-                frame = step(frame.x, t, s)
-            yield frame
-
-    return frames()
-
-
-def every(frames: Iterable[Frame], n: int) -> Iterator[Frame]:
-    """Every n-th frame of a stream (n ≥ 1), always with the first and the last. Lesson 04."""
-    check_int("n", n, 1)
-
-    def chosen() -> Iterator[Frame]:
-        i = -1
-        for i, frame in enumerate(frames):
-            if i % n == 0:
-                yield frame
-        if i > 0 and i % n:
-            yield frame
-
-    return chosen()
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to [-1, 1].
+    """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to the model's limit.
 
     Attributes:
         kind: "ddim", "ddpm" or "heun".
@@ -96,15 +61,19 @@ class Sampler:
         if self.eta and self.kind != "ddim":
             raise ValueError(f"eta: {self.kind} has no η, got {self.eta}; leave it out, or use ddim")
 
-    def frames(self, model: Model, n: int, contexts: Tensor | None = None, seed: int | None = 0) -> Iterator[Frame]:
+    def frames(
+        self, model: Model, n: int, contexts: Tensor | None = None, seed: int | None = 0, negative: Tensor | None = None
+    ) -> Iterator[Frame]:
         """The walk to n pictures, on the model's device, computed as it is read; the network's mode is left as it is.
 
         Args:
             model: what `load_model` gives, or a Model of your own network.
             contexts: (n, …) or (1, …), what to draw; None draws freely.
             seed: same seed, same pictures, on every device up to rounding; None takes a new one.
+            negative: (n, …) or (1, …), what guidance pushes away from instead of from no context.
 
-        A FloatingPointError with the last frame, if the network made numbers that aren't finite.
+        Frames of latents are latents: `model.decoded` makes pictures of them. A FloatingPointError with the last frame,
+        if the network made numbers that aren't finite.
         """
         check_model(model)
         schedule = model.schedule
@@ -112,15 +81,18 @@ class Sampler:
         times = SPACINGS[self.spacing](schedule.T, self.steps)
         if contexts is None and self.guidance_scale != 1:
             raise ValueError(f"guidance_scale: {self.guidance_scale} needs contexts to guide towards; pass contexts=…")
-        if contexts is not None:
-            model.check_contexts(contexts, n)
+        if negative is not None and self.guidance_scale == 1:
+            raise ValueError("negative: acts through guidance alone; pass contexts=… and a guidance_scale above 1")
+        for given in [c for c in (contexts, negative) if c is not None]:
+            model.check_contexts(given, n)
         sums: list[tuple[Tensor, str]] = []
         untrained = "model: the network makes numbers that aren't finite; was its training stable?"
         net = _summed(model.tuned(self.precision).net, sums, untrained)
         if contexts is not None:
             strong = f"guidance_scale: {self.guidance_scale} makes numbers that aren't finite; use one nearer to 1"
-            net = _summed(guided(net, contexts.to(x.device), self.guidance_scale), sums, strong)
-        denoise = clipped(model.read(net), schedule)
+            wanted, unwanted = contexts.to(x.device), negative if negative is None else negative.to(x.device)
+            net = _summed(guided(net, wanted, self.guidance_scale, unwanted), sums, strong)
+        denoise = model.read(net) if model.limit is None else clipped(model.read(net), schedule, model.limit)
         return _finite(walk(SAMPLERS[self.kind](denoise, schedule, self.eta, rng), x, times), sums)
 
 
@@ -152,7 +124,7 @@ def generator(seed: int | None) -> torch.Generator:
 def sample(
     model: Model, n: int, contexts: Tensor | None = None, *, seed: int | None = None, progress: bool = False, **options
 ) -> Tensor:
-    """n pictures (n, c, h, w) in [-1, 1], on the model's device: the last frame of a `Sampler`. Lesson 00.
+    """n pictures (n, c, h, w) in [-1, 1], on the model's device: the last frame of a `Sampler`, decoded. Lesson 00.
 
     `options` are the Sampler's, the others as for its `frames`; `progress` shows a bar.
     """
@@ -163,4 +135,4 @@ def sample(
     sampler = Sampler(**options)
     frames = sampler.frames(model, n, contexts, seed)
     frames = tqdm(frames, total=sampler.steps + 1, desc="sampling", leave=False, disable=not progress)
-    return collections.deque(frames, maxlen=1).pop().x
+    return model.decoded(collections.deque(frames, maxlen=1).pop().x)

@@ -1,8 +1,12 @@
-"""How lessons are compared: strictly, but a decimal may differ by one unit in its last printed digit.
+"""A pytest plugin: how lessons are compared, strictly, but a decimal may differ by one unit in its last printed digit.
 
 Last digits of float32 sums depend on the processor's vector width. Pictures are outside this comparison, since their
-bytes depend on it too; so is html, which carries them; what a picture's text says is compared.
+bytes depend on it too; so is html, which carries them; what a picture's text says is compared. For one's own:
+
+    pytest -p ddpm_teach.course.nbval_policy --nbval my-lessons
 """
+
+from __future__ import annotations
 
 import re
 from decimal import Decimal
