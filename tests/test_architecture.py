@@ -28,7 +28,7 @@ FLOORS = [
     {"data"},
     {"model"},
     {"model"},
-    {"sampler", "weights"},
+    {"sampler", "model_files"},
     {"training"},
     {"interop", "evaluation"},
     {"show"},
@@ -38,7 +38,7 @@ FLOORS = [
 ]
 UP = {  # imports inside of a function that point the other way, and why; no others
     ("model.py", "sampler"),  # a model draws by one
-    ("weights.py", "training"),  # load_model opens checkpoints as well
+    ("model_files.py", "training"),  # load_model opens checkpoints as well
     ("training/pages.py", "show"),  # a run saves pages of samples
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

@@ -10,10 +10,10 @@ from torch.distributions import Normal, kl_divergence
 
 import ddpm_teach as dt
 from ddpm_teach.data.latents import LatentSet, encoded
+from ddpm_teach.model_files import digest, load_autoencoder, save_net
 from ddpm_teach.nets.autoencoder import Autoencoder, Latent
 from ddpm_teach.training import pages
 from ddpm_teach.training.autoencoding import latent_scale, reconstruction_error, reconstruction_loss
-from ddpm_teach.weights import digest, load_autoencoder, save_net
 from tests.small_runs import assert_same, snapshot
 
 SMALL = dict(latent_channels=4, widths=(8, 8, 8, 8), depth=1, groups=4)

@@ -27,13 +27,13 @@ import ddpm_teach
 from ddpm_teach.cli import COMMANDS, main, sample as sample_command, train as train_command
 from ddpm_teach.cli.lab import FIRST_LESSON
 from ddpm_teach.cli.sample import draw
+from ddpm_teach.model_files import load_model, save_weights
 from ddpm_teach.sampler import Sampler
 from ddpm_teach.storage import course_path
 from ddpm_teach.training import pages, presets, runs
 from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_teach.training.options import RunOptions
 from ddpm_teach.training.state import TrainState
-from ddpm_teach.weights import load_model, save_weights
 
 NET = {"name": "ContextUNet", "config": dict(channels=3, features=8, context_dim=5, size=16, T=1000)}
 FAST = ["--steps", "1", "--device", "cpu", "--precision", "float32"]

@@ -28,7 +28,7 @@ from ddpm_teach import (
     walk,
     zero_terminal_snr,
 )
-from ddpm_teach.weights import load_weights, save_weights
+from ddpm_teach.model_files import load_weights, save_weights
 from tests.laws import generator
 from tests.small_runs import make_net
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ddpm_teach import Model, clipped, ddim_step, guided, load_model, sample, trailing, walk
-from ddpm_teach.weights import NAMES
+from ddpm_teach.model_files import NAMES
 from tests.small_runs import OwnNet, new_run
 
 interop = pytest.importorskip("ddpm_teach.interop", reason="diffusers (a development tool) is missing")

@@ -10,8 +10,8 @@ from ddpm_teach.evaluation.evaluate import _moments, judge_of
 from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
 from ddpm_teach.evaluation.looks import looks
 from ddpm_teach.evaluation.metrics import Moments, class_accuracy, frechet_distance, in_parts, load_classifier
+from ddpm_teach.model_files import load_model
 from ddpm_teach.nets import Classifier
-from ddpm_teach.weights import load_model
 
 
 @pytest.fixture(scope="module")

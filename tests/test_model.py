@@ -9,7 +9,7 @@ from PIL import Image
 import ddpm_teach as dt
 from ddpm_teach import Model, class_accuracy, course_path, load, load_classifier, load_model, sample
 from ddpm_teach.hardware.precision import tuned
-from ddpm_teach.weights import NAMES
+from ddpm_teach.model_files import NAMES
 from tests.small_runs import OwnNet, SubNet, make_net, new_run
 
 

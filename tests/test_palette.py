@@ -9,7 +9,7 @@ import torch
 
 from ddpm_teach import clipped, ddim_step, load, load_model, projected, trailing, walk
 from ddpm_teach.data.images import ImageSet
-from ddpm_teach.data.palette import onto, palette
+from ddpm_teach.data.palette import onto, palette_of
 from ddpm_teach.data.sprites import sprites
 from tests.laws import generator
 
@@ -21,7 +21,7 @@ def test_set():
 
 @pytest.fixture(scope="module")
 def colours(test_set):
-    return palette(test_set)
+    return palette_of(test_set)
 
 
 def test_the_palette_is_the_one_that_sprites_are_drawn_with(colours):
@@ -70,13 +70,13 @@ def test_a_walk_with_it_ends_on_the_palette(colours):
 def test_one_channel_has_a_palette_too():
     x = torch.tensor([0, 255, 255, 128], dtype=torch.uint8).reshape(1, 1, 2, 2)
     images = ImageSet(x, torch.zeros(1).long(), ("grey",))
-    assert torch.equal(palette(images), torch.tensor([0, 128, 255])[:, None] / 127.5 - 1)
+    assert torch.equal(palette_of(images), torch.tensor([0, 128, 255])[:, None] / 127.5 - 1)
 
 
 def test_photographs_have_none():
     noise = torch.randint(0, 256, (8, 3, 16, 16), generator=generator(0)).to(torch.uint8)
     with pytest.raises(ValueError, match="^images: expected a palette, at most 1024 colours, got 20"):
-        palette(ImageSet(noise, torch.zeros(8).long(), ("noise",)))
+        palette_of(ImageSet(noise, torch.zeros(8).long(), ("noise",)))
 
 
 @pytest.mark.parametrize("wrong", [torch.zeros(3), torch.zeros(0, 3), torch.zeros(4, 3, dtype=torch.uint8)])

@@ -21,8 +21,8 @@ from ddpm_teach.evaluation.reading import (
     train_reader,
     truth,
 )
+from ddpm_teach.model_files import load_net, save_net
 from ddpm_teach.nets.reader import centres_of
-from ddpm_teach.weights import load_net, save_net
 
 ATTRIBUTES = words_of(sprites("train").attributes)
 

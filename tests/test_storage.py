@@ -16,10 +16,10 @@ from ddpm_teach import show, storage
 from ddpm_teach.diffusion.schedule import linear
 from ddpm_teach.diffusion.types import Frame
 from ddpm_teach.model import Model
+from ddpm_teach.model_files import load_model, load_weights, save_weights
 from ddpm_teach.nets import ContextUNet
 from ddpm_teach.storage import read_tensors, write_bytes, write_tensors
 from ddpm_teach.training.checkpoint import load_checkpoint, save_checkpoint
-from ddpm_teach.weights import load_model, load_weights, save_weights
 from tests.small_runs import new_run
 
 

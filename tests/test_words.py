@@ -13,10 +13,10 @@ import ddpm_teach as dt
 from ddpm_teach.cli import main
 from ddpm_teach.data.latents import encoded
 from ddpm_teach.data.tokens import Tokenizer
+from ddpm_teach.model_files import digest, load_autoencoder, save_net
 from ddpm_teach.nets import Autoencoder, TextUNet
 from ddpm_teach.training import pages
 from ddpm_teach.training.presets import VOCABULARY
-from ddpm_teach.weights import digest, load_autoencoder, save_net
 from tests.small_runs import assert_same, snapshot
 
 CAPTION = "a wizard with a red hat left of a green slime, at night"

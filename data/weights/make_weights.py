@@ -42,9 +42,9 @@ from ddpm_teach.data.scenes import load_scenes, scene_boxes
 from ddpm_teach.data.sprites import sprites
 from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
 from ddpm_teach.evaluation.reading import EVERY, agreement, load_reader, targets, train_reader, truth
+from ddpm_teach.model_files import load_autoencoder, save_net
 from ddpm_teach.show import save_png
 from ddpm_teach.training.autoencoding import latent_scale
-from ddpm_teach.weights import load_autoencoder, save_net
 
 HERE = Path(__file__).parent
 

@@ -25,9 +25,9 @@ from ddpm_teach.evaluation.reading import load_reader
 from ddpm_teach.evaluation.scenes import evaluate_scenes
 from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import Model
+from ddpm_teach.model_files import NAMES, load_model
 from ddpm_teach.sampler import Sampler
 from ddpm_teach.storage import write_bytes
-from ddpm_teach.weights import NAMES, load_model
 
 STEPS = 20  # of a scene, unless asked for; as Model.draw
 MOST = 1_000_000  # samples: more say nothing new, and take days

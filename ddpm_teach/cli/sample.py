@@ -28,9 +28,9 @@ from ddpm_teach.cli.options import (
 from ddpm_teach.evaluation.evaluate import chunk_seed
 from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import Model
+from ddpm_teach.model_files import NAMES, load_model
 from ddpm_teach.sampler import Sampler
 from ddpm_teach.show.pictures import FILMS, check_ending, save_film, save_png, to_uint8
-from ddpm_teach.weights import NAMES, load_model
 
 PART = 200  # pictures that are computed at a time
 MOST = 10_000  # pictures in one PNG

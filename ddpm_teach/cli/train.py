@@ -152,8 +152,11 @@ def _plans() -> str:
 
 def _differences(options: RunOptions) -> str:
     defaults = defaults_of(RunOptions)
-    values = ((name, getattr(options, name)) for name in CHOSEN)
-    return " ".join(f"{option_name(name)} {_text(value)}" for name, value in values if value != defaults[name])
+    values = [(name, getattr(options, name)) for name in CHOSEN]
+    values = [(name, value) for name, value in values if value != defaults[name] or name == "steps"]
+    return " ".join(
+        f"{option_name(name)} {_text(value)}" for name, value in values if value != defaults[name] or name == "steps"
+    )
 
 
 def _text(value: float | str) -> str:

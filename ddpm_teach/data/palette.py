@@ -1,6 +1,6 @@
 """Palettes: the few colours that pictures are drawn with, and the projection onto them. Lesson 14.
 
-    colours = palette(load("sprites"))
+    colours = palette_of(load("sprites"))
     denoise = projected(model.denoiser, model.schedule, onto(colours))
 
 Latent diffusion's quantize_x0 is such a projection, onto the codebook of its VQ autoencoder.
@@ -20,7 +20,7 @@ from ddpm_teach.data.images import ImageSet
 MOST = 1024  # colours of a palette: photographs have none
 
 
-def palette(images: ImageSet) -> Float[Tensor, "k c"]:
+def palette_of(images: ImageSet) -> Float[Tensor, "k c"]:
     """The colours that occur in a data set, in [-1, 1], each once.
 
     Raises:
@@ -46,7 +46,7 @@ def onto(palette: Float[Tensor, "k c"]) -> Callable[[Tensor], Tensor]:
     if not isinstance(palette, Tensor) or not palette.is_floating_point() or palette.ndim != 2 or len(palette) == 0:
         raise ValueError(
             f"palette: expected k ≥ 1 colours in [-1, 1], a tensor of floats (k, channels), got {shown(palette)};"
-            " palette(images) makes one"
+            " palette_of(images) makes one"
         )
     check_finite("palette", palette)
 

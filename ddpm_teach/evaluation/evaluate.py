@@ -20,9 +20,9 @@ from ddpm_teach.evaluation.judges import numbered
 from ddpm_teach.evaluation.looks import looks
 from ddpm_teach.evaluation.metrics import CLASSIFIERS, Measured, Moments, classifier_path, frechet, in_parts
 from ddpm_teach.model import Model
+from ddpm_teach.model_files import load_net
 from ddpm_teach.nets import Classifier
 from ddpm_teach.sampler import Sampler
-from ddpm_teach.weights import load_net
 
 PARTS = 10  # whose differences tell the standard error
 

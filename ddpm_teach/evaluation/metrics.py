@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddpm_teach.checks import check_finite, check_int, check_pictures, shown
+from ddpm_teach.model_files import load_net
 from ddpm_teach.nets import Classifier
 from ddpm_teach.storage import course_path
-from ddpm_teach.weights import load_net
 
 CLASSIFIERS = ("sprites", "mnist")
 EXACT = {"compute_mode": "donot_use_mm_for_euclid_dist"}  # products of matrices would miss copies by 1 %

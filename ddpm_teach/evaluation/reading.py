@@ -24,9 +24,9 @@ from ddpm_teach.data.prompts import Record
 from ddpm_teach.data.scenes import records
 from ddpm_teach.evaluation.judges import SPECKLE
 from ddpm_teach.evaluation.metrics import Measured
+from ddpm_teach.model_files import load_net
 from ddpm_teach.nets.reader import Names, SceneReader, centres_of
 from ddpm_teach.storage import course_path
-from ddpm_teach.weights import load_net
 
 ORDERED = (NONE, "left of", "above")  # how the first sprite of a reading stands to the second
 TURNED = {"right of": "left of", "below": "above"}  # what is the same of the second and the first

@@ -13,10 +13,10 @@ from ddpm_teach import nets
 from ddpm_teach.checks import check_classes, check_int
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.hardware.precision import check_device
+from ddpm_teach.model_files import told_in, told_record
 from ddpm_teach.storage import check_same_shapes, read_tensors, understood, write_tensors
 from ddpm_teach.training.options import RunOptions
 from ddpm_teach.training.state import TrainState, check_state
-from ddpm_teach.weights import told_in, told_record
 
 
 def save_checkpoint(path: str | Path, state: TrainState) -> None:

@@ -15,8 +15,8 @@ from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.latents import encoded
 from ddpm_teach.data.sets import load
 from ddpm_teach.data.tokens import Tokenizer
+from ddpm_teach.model_files import load_autoencoder, load_trained
 from ddpm_teach.training.options import BUDGETS, RunOptions, is_folder
-from ddpm_teach.weights import load_autoencoder, load_trained
 
 
 def _context_unet(channels: int, features: int, classes: int, size: int) -> dict:

@@ -19,9 +19,9 @@ from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import TARGETS, Target
 from ddpm_teach.hardware.precision import check_device
 from ddpm_teach.model import Model
+from ddpm_teach.model_files import load_autoencoder
 from ddpm_teach.training.autoencoding import is_autoencoder
 from ddpm_teach.training.options import RunOptions, schedule_name
-from ddpm_teach.weights import load_autoencoder
 
 
 class MovingAverage(nn.Module):

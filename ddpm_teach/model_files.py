@@ -90,7 +90,7 @@ def load_weights(path: str | Path) -> Model:
     net, meta = load_net(path)
     if "alpha_bar" not in meta:
         raise ValueError(
-            f"{path}: holds a {meta['net']['name']}, which draws nothing; ddpm_teach.weights.load_net reads it"
+            f"{path}: holds a {meta['net']['name']}, which draws nothing; ddpm_teach.model_files.load_net reads it"
         )
     with understood(path):
         schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64, device="cpu"))
