@@ -154,9 +154,7 @@ def _differences(options: RunOptions) -> str:
     defaults = defaults_of(RunOptions)
     values = [(name, getattr(options, name)) for name in CHOSEN]
     values = [(name, value) for name, value in values if value != defaults[name] or name == "steps"]
-    return " ".join(
-        f"{option_name(name)} {_text(value)}" for name, value in values if value != defaults[name] or name == "steps"
-    )
+    return " ".join(f"{option_name(name)} {_text(value)}" for name, value in values)
 
 
 def _text(value: float | str) -> str:
