@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -22,6 +22,8 @@ from ddpm_teach.diffusion.targets import EPS, Target, target_named
 from ddpm_teach.diffusion.types import Denoiser, Frame, Net
 from ddpm_teach.hardware.precision import check_device, tuned
 from ddpm_teach.nets.autoencoder import Autoencoder
+
+DRAW_STEPS, DRAW_SCALE = 20, 4.0  # moves and guidance scale of what is drawn to words, unless others are asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +111,8 @@ class Model:
         seed: int | None = 0,
         *,
         negative: str = "",
-        steps: int = 20,
-        guidance_scale: float = 4.0,
+        steps: int = DRAW_STEPS,
+        guidance_scale: float = DRAW_SCALE,
         **options: object,
     ) -> Float[Tensor, "b _ _ _"]:
         """n pictures for each caption, (b, c, h, w) in [-1, 1]: guided, by DDIM. Lesson 13.
@@ -192,7 +194,7 @@ class Model:
                 raise ValueError("context: expected some words, got an empty text; leave it out for any picture")
         if self.tokenizer is not None:
             if words:
-                raise ValueError(f"context: this network is told words; say them: {_as_caption(words)!r}")
+                raise ValueError(f'context: this network is told words, got {shown(words)}; say it: "a red knight"')
             return self.tokenizer.encode(names or [""]).repeat_interleave(n, 0)
         if self.attributes:
             claims = [claim(column, word) for column, word in words.items()]
@@ -262,11 +264,6 @@ class Model:
         net = self.net if isinstance(self.net, nn.Module) else nets.unwrapped(self.net)
         autoencoder = None if self.autoencoder is None else self.autoencoder.to(device)
         return replace(self, net=net.to(device), autoencoder=autoencoder)
-
-
-def _as_caption(words: Mapping[str, str]) -> str:
-    """A caption that says what words of columns say, as an example."""
-    return f"a {words.get('color', '')} {words.get('kind', 'knight')}".replace("  ", " ")
 
 
 @functools.cache

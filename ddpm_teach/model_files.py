@@ -96,19 +96,17 @@ def load_weights(path: str | Path) -> Model:
         schedule = Schedule(torch.tensor(meta["alpha_bar"], dtype=torch.float64, device="cpu"))
         target = target_named(meta.get("target", "eps"))  # files of the first edition know no other
         net.target = target.name
-        told, classes = told_in(meta), tuple(meta["classes"])
-        words = isinstance(told, Tokenizer)
+        classes = tuple(meta["classes"])
         autoencoder = _its_autoencoder(path, meta["autoencoder"]) if "autoencoder" in meta else None
         return Model(
             net,
             schedule,
             target,
             classes,
-            attributes={} if words else told,
             data=meta.get("data", ""),
-            tokenizer=told if words else None,
             autoencoder=autoencoder,
             limit=meta.get("limit", 1.0),
+            **told_fields(told_in(meta)),
         )
 
 
@@ -124,6 +122,11 @@ def told_in(meta: Mapping) -> Attributes | Tokenizer:
     if "tokenizer" in meta:
         return Tokenizer(tuple(meta["tokenizer"]["words"]), meta["tokenizer"]["length"])
     return {name: tuple(words) for name, words in meta.get("attributes", {}).items()}
+
+
+def told_fields(told: Attributes | Tokenizer) -> dict:
+    """What a network is told, as the field of its `Model`."""
+    return {"tokenizer": told} if isinstance(told, Tokenizer) else {"attributes": told}
 
 
 def load_autoencoder(name: str | Path) -> Autoencoder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import gzip
 import hashlib
 import importlib
@@ -20,7 +19,7 @@ import torch
 from ddpm_teach.data import sets
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.sets import load
-from ddpm_teach.data.sprites import sprites as stored
+from ddpm_teach.data.sprites import COMBINATIONS, sprites as stored
 from ddpm_teach.storage import course_path
 
 
@@ -79,21 +78,10 @@ def test_parts_are_independent_of_the_kind(sprites):
     kind, item, color = (table[name][heroes] for name in ("kind", "item", "hair_color"))
     assert min(len(set(kind[item == one])) for one in set(item)) >= 4
     colors = set(color) - {"none"}
-    held = [words for words in held_out_words() if set(words) == {"kind", "hair_color"}]
+    held = [words for words in COMBINATIONS if set(words) == {"kind", "hair_color"}]
     for one in set(kind[color != "none"]):
         missing = colors - set(color[kind == one])
         assert missing == {words["hair_color"] for words in held if words["kind"] == one}
-
-
-def held_out_words() -> list[dict[str, str]]:
-    """The combinations, as the card of the data set names them."""
-    source = (course_path("data/sprites") / "make_sprites.py").read_text()
-    tree = next(
-        node.value
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "HELD_OUT"
-    )
-    return ast.literal_eval(tree)
 
 
 def test_held_out_combinations_are_in_that_split_alone(sprites):
@@ -101,7 +89,7 @@ def test_held_out_combinations_are_in_that_split_alone(sprites):
         table = sprites[split].attributes
         return int(np.logical_and.reduce([table[column] == word for column, word in words.items()]).sum())
 
-    combinations = held_out_words()
+    combinations = COMBINATIONS
     assert len(combinations) >= 10
     for words in combinations:
         assert shows("train", words) == shows("test", words) == 0 < 20 <= shows("held_out", words), words

@@ -23,32 +23,11 @@ import numpy as np
 from canvas import COLUMNS, PALETTE, Canvas, rgb
 from PIL import Image
 
+from ddpm_teach.data.sprites import COMBINATIONS
+
 HERE = Path(__file__).parent
 PER_CLASS = {"train": 5000, "test": 500}  # by class
 PER_COMBINATION = 40  # pictures of each held-out combination
-
-# Combinations of attributes that occur neither in train nor in test: each of these words is common, but never beside
-# the others. They make a split of their own, by which it can be asked whether a network composes what it was told.
-HELD_OUT = (
-    {"kind": "king", "hair_color": "green"},
-    {"kind": "king", "item": "axe"},
-    {"kind": "knight", "item": "lute"},
-    {"kind": "princess", "item": "sword"},
-    {"kind": "wizard", "color": "orange"},
-    {"kind": "pirate", "hair_color": "pink"},
-    {"kind": "ninja", "color": "red", "cape": "scarf"},
-    {"kind": "villager", "hat": "straw hat", "item": "lantern"},
-    {"kind": "slime", "color": "purple", "hat": "crown"},
-    {"kind": "bat", "color": "red", "item": "coin"},
-    {"kind": "dragon", "color": "teal"},
-    {"kind": "ghost", "color": "lime"},
-    {"kind": "doughnut", "color": "purple"},
-    {"kind": "mug", "color": "red", "pattern": "star"},
-    {"kind": "round flask", "color": "green", "pattern": "skull"},
-    {"kind": "orb", "color": "green", "pattern": "star"},
-    {"kind": "book", "color": "blue"},
-)
-
 
 # Class name → the module and its table {kind name: function(canvas, rng) -> attributes}. The order fixes labels 0…4.
 CLASSES = {
@@ -80,7 +59,7 @@ def shows(words: dict[str, str], record: dict[str, str]) -> bool:
 
 def common(record: dict[str, str]) -> bool:
     """Whether a sprite shows none of the combinations that are held out."""
-    return not any(shows(words, record) for words in HELD_OUT)
+    return not any(shows(words, record) for words in COMBINATIONS)
 
 
 def contact_sheet(rows: list[list[np.ndarray]], scale: int = 8, gap: int = 2) -> Image.Image:
@@ -129,7 +108,7 @@ def make(seed: int = 0) -> dict[str, np.ndarray]:
             # every eleventh is for testing, evenly over the kinds
             split = "test" if i * PER_CLASS["test"] // total != (i + 1) * PER_CLASS["test"] // total else "train"
             rows[split].append(sprite)
-    for words in HELD_OUT:
+    for words in COMBINATIONS:
         names = [name for name in CLASSES if words["kind"] in kinds_of(name)]
         streams = (f"{seed}/held out {words}/{number}" for number in count())
         for i in range(PER_COMBINATION):

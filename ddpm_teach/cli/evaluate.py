@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from ddpm_teach.checks import check_int
 from ddpm_teach.cli.options import (
@@ -29,7 +29,6 @@ from ddpm_teach.model_files import NAMES, load_model
 from ddpm_teach.sampler import Sampler
 from ddpm_teach.storage import write_bytes
 
-STEPS = 20  # of a scene, unless asked for; as Model.draw
 MOST = 1_000_000  # samples: more say nothing new, and take days
 EPILOG = """examples:
   ddpm-teach evaluate sprites
@@ -78,8 +77,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_scenes(model: Model, sampler: Sampler, args: argparse.Namespace) -> int:
     """Has captions drawn, and prints how much of what they ask for is there."""
-    if args.steps is None:
-        sampler = replace(sampler, steps=STEPS)
     print(describe(model.device, sampler.precision), flush=True)
     reader, tuned, how = load_reader(), model.tuned(sampler.precision), asdict(sampler)
     result = evaluate_scenes(lambda captions, seed: tuned.draw(captions, seed=seed, **how), reader, args.n, args.seed)

@@ -65,7 +65,7 @@ def file_path(text: str) -> Path:
     return Path(file_name(text))
 
 
-GUIDANCE, WORDS_GUIDANCE = 2.0, 4.0  # scales, unless another is asked for
+GUIDANCE = 2.0  # scale towards a class, unless another is asked for
 READERS = {int: (whole, "N"), float: (number, "X"), str: (str, "NAME")}
 
 
@@ -102,19 +102,16 @@ def add_sampler(command: argparse.ArgumentParser) -> None:
     """The options of a `Sampler`, and the seed."""
     from ddpm_teach.diffusion.times import SPACINGS
     from ddpm_teach.hardware.precision import PRECISIONS
+    from ddpm_teach.model import DRAW_SCALE, DRAW_STEPS
     from ddpm_teach.sampler import SAMPLERS, Sampler
 
     defaults = defaults_of(Sampler)
     words = [
         ("sampler", str, f"{', '.join(SAMPLERS)} (default: {defaults['kind']})"),
-        ("steps", int, f"moves from noise to picture (default: {defaults['steps']})"),
+        ("steps", int, f"moves from noise to picture (default: {defaults['steps']}; {DRAW_STEPS} for a prompt)"),
         ("spacing", str, f"of the times: {', '.join(SPACINGS)} (default: {defaults['spacing']})"),
         ("eta", float, f"only for ddim: 0 adds no noise, 1 as much as ddpm (default: {defaults['eta']:g})"),
-        (
-            "guidance",
-            float,
-            f"guidance scale; 1 is without (default: {GUIDANCE:g} for a class, {WORDS_GUIDANCE:g} for a prompt)",
-        ),
+        ("guidance", float, f"scale; 1 is without (default: {GUIDANCE:g} for a class, {DRAW_SCALE:g} for a prompt)"),
         ("precision", str, f"{', '.join(PRECISIONS)} (default: {defaults['precision']})"),
         ("seed", int, "same seed, same pictures (default: 0)"),
     ]
@@ -149,16 +146,19 @@ def sampler_of(args: argparse.Namespace) -> Sampler:
 
 
 def sampler_for(model: Model, sampler: Sampler, args: argparse.Namespace) -> Sampler:
-    """The sampler for a model: guidance is 2 unless given, 4 of words, and is for a network that is told something.
+    """The sampler for a model: guidance, and of words the steps, are the usual ones unless given.
 
     Raises:
         ValueError: for guidance without effect, or more steps than the model's schedule has.
     """
     from ddpm_teach.diffusion.times import SPACINGS
+    from ddpm_teach.model import DRAW_SCALE, DRAW_STEPS
 
+    if model.tokenizer is not None and args.steps is None:
+        sampler = replace(sampler, steps=DRAW_STEPS)
     SPACINGS[sampler.spacing](model.schedule.T, sampler.steps)
     if model.tokenizer is not None or takes_classes(model):
-        usual = GUIDANCE if model.tokenizer is None else WORDS_GUIDANCE
+        usual = GUIDANCE if model.tokenizer is None else DRAW_SCALE
         return sampler if args.guidance is not None else replace(sampler, guidance_scale=usual)
     if args.guidance is not None:
         raise ValueError(f"--guidance: the network of {args.weights} takes no class; leave the option out")

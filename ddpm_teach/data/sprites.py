@@ -11,7 +11,8 @@ from ddpm_teach.storage import course_path
 
 SPLITS = ("train", "test", "held_out")
 
-# What no sprite of train and test shows together; each word alone is common. Every held-out sprite shows one of these.
+# Combinations of attributes that occur neither in train nor in test: each of these words is common, but never beside
+# the others. They make a split of their own, by which it can be asked whether a network composes what it was told.
 COMBINATIONS = (
     {"kind": "king", "hair_color": "green"},
     {"kind": "king", "item": "axe"},

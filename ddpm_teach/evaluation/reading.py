@@ -44,7 +44,6 @@ class Reading(NamedTuple):
 
 
 @runtime_checkable
-@runtime_checkable
 class Reads(Protocol):
     """Who reads pictures (n, 3, 32, 32) in [-1, 1]."""
 

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from ddpm_teach.checks import can_look
 from ddpm_teach.nets.blocks import attend, attention_weights
-from ddpm_teach.nets.inputs import check_divides, check_sizes
+from ddpm_teach.nets.inputs import check_divides, check_ids, check_input, check_sizes
 
 
 class WordBlock(nn.Module):
@@ -75,6 +75,43 @@ class TextEncoder(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         return self.norm(x), mask
+
+
+class ToldWords(nn.Module):
+    """What the networks that are told words share: how they say what they take, and how they read it.
+
+    Whoever is one has `config`, with channels, size, words and length, `T`, and its TextEncoder as `text`.
+    """
+
+    config: dict
+    T: int
+    text: TextEncoder
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the pictures."""
+        return self.config["channels"], self.config["size"], self.config["size"]
+
+    @property
+    def context_dim(self) -> tuple[int]:
+        """(length,): the shape of a caption's word ids."""
+        return (self.config["length"],)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many word ids there are, padding among them."""
+        return self.config["words"]
+
+    def encoded(self, x: Tensor, t: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The words' vectors (b, m, d) and their mask, of word ids c (b, length) or None, which is the empty caption.
+
+        Raises:
+            ValueError, TypeError: for pictures, times or ids that the network wasn't built for.
+        """
+        check_input(x, t, None, self.image_shape, self.T, None)
+        c = t.new_zeros(len(x), *self.context_dim) if c is None else c
+        check_ids(c, len(x), self.vocabulary, *self.context_dim)
+        return self.text(without_padding(c))
 
 
 def without_padding(ids: Int[Tensor, "b m"]) -> Int[Tensor, "b n"]:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from ddpm_teach.checks import check_number
 from ddpm_teach.nets.attention_unet import Attention, ResBlock
 from ddpm_teach.nets.blocks import LastConv2d, sinusoids
-from ddpm_teach.nets.inputs import check_divides, check_grid, check_ids, check_input, check_sizes, check_tuple
-from ddpm_teach.nets.text import CrossAttention, TextEncoder, mean_of, without_padding
+from ddpm_teach.nets.inputs import check_divides, check_grid, check_sizes, check_tuple
+from ddpm_teach.nets.text import CrossAttention, TextEncoder, ToldWords, mean_of
 
 ATTENTION_AT = 16  # height of the largest level that has attention
 
@@ -70,7 +70,7 @@ class TextLevel(nn.Module):
         return x if self.second is None else self.second(x, time)
 
 
-class TextUNet(nn.Module):
+class TextUNet(ToldWords):
     """Predicts the noise in x_t, or what it is trained for, given the time and a caption; has its own text encoder.
 
     The words enter twice: the places of the picture look at each of them, in every level of at most 16×16 places, and
@@ -170,30 +170,11 @@ class TextUNet(nn.Module):
             nn.PixelShuffle(patch),
         )
 
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of the pictures."""
-        return self.config["channels"], self.config["size"], self.config["size"]
-
-    @property
-    def context_dim(self) -> tuple[int]:
-        """(length,): the shape of a caption's word ids."""
-        return (self.config["length"],)
-
-    @property
-    def vocabulary(self) -> int:
-        """How many word ids there are, padding among them."""
-        return self.config["words"]
-
     def forward(
         self, x: Float[Tensor, "b c h w"], t: Int[Tensor, " b"], c: Tensor | None = None
     ) -> Float[Tensor, "b c h w"]:
         """ε̂ (b, c, h, w) for x_t, times t in 1…T and word ids c (b, length); None is the empty caption, all zeros."""
-        check_input(x, t, None, self.image_shape, self.T, None)
-        if c is None:
-            c = t.new_zeros(len(x), *self.context_dim)
-        check_ids(c, len(x), self.vocabulary, *self.context_dim)
-        text, mask = self.text(without_padding(c))
+        text, mask = self.encoded(x, t, c)
         pooled = mean_of(text, mask)  # (b, text_width)
         if self.config["pooled"]:
             text, mask = pooled[:, None], mask[:, :1]  # one word, the mean, and it is looked at

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ddpm_teach.nets.blocks import LastConv2d, attend, sinusoids
-from ddpm_teach.nets.inputs import check_divides, check_grid, check_ids, check_input, check_sizes
-from ddpm_teach.nets.text import CrossAttention, TextEncoder, mean_of, without_padding
+from ddpm_teach.nets.inputs import check_divides, check_grid, check_sizes
+from ddpm_teach.nets.text import CrossAttention, TextEncoder, ToldWords, mean_of
 
 
 class Modulated(nn.Module):
@@ -61,7 +61,7 @@ class DiTBlock(nn.Module):
         return self.project(rearrange(attend(q, k, v), "b heads (h w) d -> b (heads d) h w", h=x.shape[2]))
 
 
-class DiffusionTransformer(nn.Module):
+class DiffusionTransformer(ToldWords):
     """Predicts the noise in x_t, or what it is trained for, given the time and a caption, as `TextUNet` does.
 
     Args:
@@ -129,30 +129,11 @@ class DiffusionTransformer(nn.Module):
         for weights in (*self.modulation.parameters(), *self.head.parameters()):
             nn.init.zeros_(weights)
 
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of the pictures."""
-        return self.config["channels"], self.config["size"], self.config["size"]
-
-    @property
-    def context_dim(self) -> tuple[int]:
-        """(length,): the shape of a caption's word ids."""
-        return (self.config["length"],)
-
-    @property
-    def vocabulary(self) -> int:
-        """How many word ids there are, padding among them."""
-        return self.config["words"]
-
     def forward(
         self, x: Float[Tensor, "b c h w"], t: Int[Tensor, " b"], c: Tensor | None = None
     ) -> Float[Tensor, "b c h w"]:
         """ε̂ (b, c, h, w) for x_t, times t in 1…T and word ids c (b, length); None is the empty caption, all zeros."""
-        check_input(x, t, None, self.image_shape, self.T, None)
-        if c is None:
-            c = t.new_zeros(len(x), *self.context_dim)
-        check_ids(c, len(x), self.vocabulary, *self.context_dim)
-        text, mask = self.text(without_padding(c))
+        text, mask = self.encoded(x, t, c)
         time = self.embed_time(self.time_table[t - 1].to(x.dtype)) + self.embed_words(mean_of(text, mask))
         time = nn.functional.silu(time)  # (b, width)
 

@@ -19,7 +19,7 @@ from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import TARGETS, Target
 from ddpm_teach.hardware.precision import check_device
 from ddpm_teach.model import Model
-from ddpm_teach.model_files import load_autoencoder
+from ddpm_teach.model_files import load_autoencoder, told_fields
 from ddpm_teach.training.autoencoding import is_autoencoder
 from ddpm_teach.training.options import RunOptions, schedule_name
 
@@ -141,17 +141,15 @@ class TrainState:
             raise ValueError(
                 "state: is the run of an autoencoder, which draws nothing; its averages are state.ema.module"
             )
-        words = isinstance(self.told, Tokenizer)
         autoencoder = load_autoencoder(self.options.autoencoder).to(self.device) if self.options.autoencoder else None
         return Model(
             self.ema.module,
             self.schedule,
             self.target,
             self.classes,
-            attributes={} if words else self.told,
             data=self.options.data,
-            tokenizer=self.told if words else None,
             autoencoder=autoencoder,
+            **told_fields(self.told),
         )
 
     def update(self) -> float:

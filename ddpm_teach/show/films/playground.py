@@ -25,7 +25,7 @@ from ddpm_teach import nets
 from ddpm_teach.checks import check_int, check_model
 from ddpm_teach.diffusion.times import SPACINGS
 from ddpm_teach.diffusion.types import Frame
-from ddpm_teach.model import Model
+from ddpm_teach.model import DRAW_SCALE, Model
 from ddpm_teach.sampler import SAMPLERS, Sampler
 from ddpm_teach.show.films.prompt import PromptField
 from ddpm_teach.show.films.scrubber import scrub
@@ -99,7 +99,7 @@ class Playground:
             known = [word for word in model.tokenizer.words if word.isalnum()]
             self.controls["prompt"] = PromptField(value=SCENE, words=known, description="prompt", layout=WIDE)
             self.controls["negative"] = PromptField(words=known, description="negative", layout=WIDE)
-            self.controls["guidance"].value = 4.0
+            self.controls["guidance"].value = DRAW_SCALE
         self.message = ipywidgets.HTML()
         self.progress = ipywidgets.FloatProgress(
             min=0, max=1, layout={"width": "100%", "max_width": "640px", "height": "12px"}

@@ -17,7 +17,7 @@ from ddpm_teach.checks import check_model, shown
 from ddpm_teach.data.lexicon import seen_words, tokens
 from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.diffusion.types import Frame
-from ddpm_teach.model import Model
+from ddpm_teach.model import DRAW_SCALE, DRAW_STEPS, Model
 from ddpm_teach.nets.maps import attention_maps
 from ddpm_teach.sampler import Sampler
 from ddpm_teach.show.films.captions import TITLES, label, level_curve
@@ -30,8 +30,8 @@ def scrub_words(
     model: Model,
     caption: str,
     seed: int = 0,
-    steps: int = 20,
-    guidance_scale: float = 4.0,
+    steps: int = DRAW_STEPS,
+    guidance_scale: float = DRAW_SCALE,
     words: str | Sequence[str] | None = None,
 ) -> Scrubber:
     """The walk of one scene, and beside it a picture for each word, lit where the network looks at it. Lesson 13.
