@@ -15,7 +15,6 @@ from ddpm_teach.data.scenes import HELD_OUT, load_scenes, records, scenes_of, te
 from ddpm_teach.data.sprites import COMBINATIONS, sprites
 from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.evaluation.asked import as_asked, colors_right
-from ddpm_teach.evaluation.maps import mass_inside
 from ddpm_teach.evaluation.reading import Reading, truth
 from ddpm_teach.evaluation.scenes import binding, evaluate_scenes, held_out_scenes, swapped_pairs
 
@@ -242,6 +241,7 @@ def test_the_command_prints_and_keeps_what_a_model_that_draws_from_words_reaches
     assert record["weights"] == "scenes" and record["two sprites"]["relation"]["share of the ceiling"] == 1
     out = capsys.readouterr().out
     assert "held-out combinations:" in out and "binding" in out and "100.0% ±" in out
+    assert record["noun inside its box"]["n"] == 20 and "noun in its box" in out
     assert asked["steps"] == 20 and asked["guidance_scale"] > 1
     assert main(["evaluate", "scenes", "--n", "20", "--steps", "5", "--guidance", "3", "--eta", "1"]) == 0
     assert (asked["steps"], asked["guidance_scale"], asked["eta"]) == (5, 3, 1)
@@ -258,18 +258,3 @@ def test_the_distance_of_grey_pictures_is_above_the_floor_and_that_of_scenes_nea
 def test_pictures_of_another_shape_are_refused(oracle):
     with pytest.raises(ValueError, match=r"draw: .*\(20, 3, 32, 32\).*\(20, 3, 16, 16\)"):
         evaluate_scenes(lambda captions, seed: torch.zeros(len(captions), 3, 16, 16), oracle, 20)
-
-
-def test_mass_inside_a_box():
-    flat = torch.ones(1, 2, 8, 8)
-    boxes = torch.tensor([[[0, 0, 16, 32], [4, 4, 8, 12]]])
-    assert torch.allclose(mass_inside(flat, boxes), torch.tensor([[0.5, 2 / 64]]))
-    assert torch.allclose(mass_inside(torch.ones(1, 2, 16, 16), boxes), torch.tensor([[0.5, 2 / 64]]))
-    spot = torch.zeros(1, 2, 8, 8)
-    spot[:, :, 2, 3] = 5.0  # rows 8…11, columns 12…15
-    half = torch.tensor([[[8, 12, 12, 14], [12, 0, 32, 32]]])
-    assert torch.allclose(mass_inside(spot, half), torch.tensor([[0.5, 0.0]]))
-    with pytest.raises(ValueError, match="maps: "):
-        mass_inside(torch.zeros(1, 2, 8, 8), boxes)
-    with pytest.raises(ValueError, match="boxes: "):
-        mass_inside(flat, torch.full((1, 2, 4), -1))

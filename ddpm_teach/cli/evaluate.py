@@ -20,6 +20,7 @@ from ddpm_teach.cli.options import (
 )
 from ddpm_teach.data.sets import load
 from ddpm_teach.evaluation.evaluate import PARTS, evaluate, judge_of
+from ddpm_teach.evaluation.maps import nouns_in_boxes
 from ddpm_teach.evaluation.metrics import CLASSIFIERS
 from ddpm_teach.evaluation.reading import load_reader
 from ddpm_teach.evaluation.scenes import evaluate_scenes
@@ -80,6 +81,8 @@ def _of_scenes(model: Model, sampler: Sampler, args: argparse.Namespace) -> int:
     print(describe(model.device, sampler.precision), flush=True)
     reader, tuned, how = load_reader(), model.tuned(sampler.precision), asdict(sampler)
     result = evaluate_scenes(lambda captions, seed: tuned.draw(captions, seed=seed, **how), reader, args.n, args.seed)
+    if not model.net.config.get("pooled"):  # which sees one word, the mean of all
+        result = result._replace(maps=nouns_in_boxes(model, args.n, args.seed))
     print(f"{args.weights}, {sampler.kind}, {sampler.steps} steps, {result.n} captions", *result.lines(), sep="\n")
     _keep(args, {**how, **result.record()})
     return 0

@@ -27,6 +27,7 @@ from ddpm_teach.data.scenes import load_scenes, scenes_of, tells_held_out
 from ddpm_teach.data.sprites import sprites
 from ddpm_teach.evaluation.asked import ATTRIBUTES, as_asked, colors_right
 from ddpm_teach.evaluation.evaluate import PARTS, chunk_seed
+from ddpm_teach.evaluation.maps import Inside
 from ddpm_teach.evaluation.metrics import Measured, Moments, frechet
 from ddpm_teach.evaluation.reading import Reading, Reads
 
@@ -69,6 +70,7 @@ class SceneEvaluation(NamedTuple):
         frechet: the distance of the pictures' features from those of test scenes.
         floor: the distance that training scenes have in their place.
         seconds: for one picture.
+        maps: of nouns, whether they look at their sprites; None of what has no maps.
     """
 
     n: int
@@ -77,13 +79,15 @@ class SceneEvaluation(NamedTuple):
     frechet: Measured
     floor: Measured
     seconds: float
+    maps: Inside | None = None
 
     def record(self) -> dict:
         """As JSON keeps it: every value with its error, ceiling and floor."""
         shares = {name: {key: one.record() for key, one in rows.items()} for name, rows in self.accuracy.items()}
         distance = {**self.frechet._asdict(), "floor": self.floor.value}
         whole = {"n": self.n, "seconds": self.seconds, **shares, "binding": self.binding.record()}
-        return whole | {"Fréchet distance": distance}
+        maps = {} if self.maps is None else {"noun inside its box": self.maps.record()}
+        return whole | {"Fréchet distance": distance} | maps
 
     def lines(self) -> Iterator[str]:
         """As the command prints it."""
@@ -92,6 +96,8 @@ class SceneEvaluation(NamedTuple):
             yield from (f"  {attribute:18} {one}" for attribute, one in rows.items())
         yield f"{'binding':20} {self.binding}"
         yield f"{'Fréchet distance':20} {self.frechet}   (training scenes in their place: {self.floor})"
+        if self.maps is not None:
+            yield f"{'noun in its box':20} {self.maps}"
         yield f"{'seconds':20} {self.seconds:.3f} a picture"
 
 
