@@ -4,6 +4,7 @@
     python make_weights.py classifier mnist 8 cuda              # on a GPU
     python make_weights.py reader 4000                          # trains the reader of scenes, for so many steps
     python make_weights.py autoencoder ../../runs/autoencoder/last.pt  # from the run of `ddpm-teach train autoencoder`
+    python make_weights.py scenes ../../runs/scenes/last.pt     # from the run of `ddpm-teach train scenes`
     python make_weights.py sprites ../../runs/sprites/last.pt   # from the run of `ddpm-teach train sprites`
     python make_weights.py sheet sprites                        # only draws the contact sheet anew
     python make_weights.py judge sprites                        # only prints the figures of the card
@@ -38,6 +39,7 @@ from ddpm_teach import (
 )
 from ddpm_teach.data.attributes import words_of
 from ddpm_teach.data.backgrounds import PLACES, tones
+from ddpm_teach.data.latents import encoded
 from ddpm_teach.data.scenes import load_scenes, scene_boxes
 from ddpm_teach.data.sprites import sprites
 from ddpm_teach.evaluation.judges import not_data, numbered, sure, train_judge
@@ -140,6 +142,26 @@ def judge_autoencoder() -> None:
     print("sigma / deviation", [round(s, 2) for s in ((logs / 2).exp().mean((0, 2, 3)) * net.scale / widths).tolist()])
 
 
+def make_scenes(checkpoint: str) -> None:
+    """Keeps a run's averaged denoiser of scenes in half precision, with its page, and prints its loss. The rest of the
+    card is what `ddpm-teach evaluate scenes` prints."""
+    state = load_checkpoint(checkpoint)
+    save_weights(HERE / "scenes.safetensors", state.model, steps=state.step)
+    scenes_sheet()
+    model = load_model("scenes")
+    test = encoded(load("scenes", "test", n=2000).captioned(model.tokenizer), model.autoencoder)
+    loss = validation_loss(model, test, len(test), precision="float32")
+    print(f"loss on {len(test)} test scenes ({model.target.name}): {loss:.5f}")
+
+
+def scenes_sheet() -> None:
+    """Draws a page of test scenes, and below each one that is drawn by its caption; none is chosen."""
+    test = load("scenes", "test", n=32)
+    x, captions = test.pictures(slice(None)), test.attributes["caption"].tolist()
+    drawn = load_model("scenes").draw(captions)
+    save_png(torch.cat([x[:16], drawn[:16], x[16:], drawn[16:]]), HERE / "scenes.png", 16, scale=2)
+
+
 def make(name: str, checkpoint: str) -> None:
     """Keeps a run's averaged network in half precision, with its contact sheet, and prints the figures of its card."""
     state = load_checkpoint(checkpoint)
@@ -197,6 +219,8 @@ COMMANDS = {
     "reader": make_reader,
     "autoencoder": make_autoencoder,
     "judge-autoencoder": judge_autoencoder,
+    "scenes": make_scenes,
+    "scenes-sheet": scenes_sheet,
     "sheet": sheet,
     "judge": judge,
 }
