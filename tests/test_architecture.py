@@ -14,7 +14,7 @@ import ddpm_teach
 from ddpm_teach import checks
 from ddpm_teach.diffusion.guidance import guided
 from ddpm_teach.diffusion.schedule import linear
-from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, heun_step
+from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, dpm_step, heun_step
 from ddpm_teach.diffusion.targets import clipped, from_eps
 from ddpm_teach.nets import ContextUNet
 
@@ -109,12 +109,13 @@ def outermost_checks(call: Callable[[], object]) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize(("make", "most"), [(ddim_step, 5), (ddpm_step, 5), (heun_step, 10)])
+@pytest.mark.parametrize(("make", "most"), [(ddim_step, 5), (ddpm_step, 5), (heun_step, 10), (dpm_step, 5)])
 @pytest.mark.parametrize("with_guidance", [False, True])
 def test_a_step_makes_at_most_five_checks_for_each_call_of_the_network(make, most, with_guidance):
     schedule, net = linear(), ContextUNet(1, 8, 3).eval()
     net = guided(net, torch.eye(3)[:1], 2.0) if with_guidance else net
     step = make(clipped(from_eps(net, schedule), schedule), schedule)
     with torch.no_grad():
-        names = outermost_checks(lambda: step(torch.zeros(2, 1, 16, 16), 500, 480))
+        x = step(torch.zeros(2, 1, 16, 16), 520, 500).x  # some do more from a move's end than from a start
+        names = outermost_checks(lambda: step(x, 500, 480))
     assert 0 < len(names) <= most, names

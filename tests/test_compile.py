@@ -1,5 +1,7 @@
 """torch.compile(fullgraph=True) takes the whole mathematics in one graph: a graph break is an error there.
 
+But for dpm_step: no graph can look up which picture it was given, so that it is compiled in parts.
+
 tests/test_package.py runs this file in a process of its own, without the shape checks, which torch can't trace. The
 backend "eager" runs the captured graph as it is, so that no C++ compiler is needed. Noise is drawn from the global
 generator: torch can't trace a torch.Generator.
@@ -109,6 +111,15 @@ def test_every_network_is_one_graph(net, training):
     c = [] if (contexts := random_contexts(net, 2)) is None else [contexts]
     compiled = torch.compile(net, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x, t, *c), net(x, t, *c), rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_that_remembers_is_compiled_in_parts():
+    torch._dynamo.reset()
+    compiled = torch.compile(m.dpm_step(PLAIN, SCHEDULE), backend="eager")
+    for times in ([20, 9, 5, 0], [20, 5, 0]):
+        pairs = zip(m.walk(compiled, X, times), m.walk(m.dpm_step(PLAIN, SCHEDULE), X, times), strict=True)
+        for mine, expected in pairs:
+            torch.testing.assert_close(mine.x, expected.x, rtol=1e-5, atol=1e-5)
 
 
 def test_every_kind_of_step_is_among_them():

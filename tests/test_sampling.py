@@ -13,7 +13,7 @@ import ddpm_teach
 from ddpm_teach.diffusion.forward import add_noise, posterior
 from ddpm_teach.diffusion.guidance import gradient, guided, inpainting, score_corrected
 from ddpm_teach.diffusion.schedule import linear, zero_terminal_snr
-from ddpm_teach.diffusion.steps import ddim_inversion, ddim_step, ddpm_step, every, heun_step, walk
+from ddpm_teach.diffusion.steps import ddim_inversion, ddim_step, ddpm_step, dpm_step, every, heun_step, walk
 from ddpm_teach.diffusion.targets import clipped, from_eps, from_flow, from_v, from_x0, projected, thresholded
 from ddpm_teach.diffusion.times import trailing
 from ddpm_teach.diffusion.types import Estimate, Frame
@@ -144,17 +144,45 @@ def test_no_noise_is_drawn_for_the_last_step(strong, smooth_net, t):
 def test_a_move_costs_one_call_of_the_network_and_heun_two(strong, counting, times):
     """S calls for S moves; Heun's last one, to time 0, has nowhere to look ahead: 2 S - 1."""
     moves = len(times) - 1
-    for kind in ("ddim", "ddim 0.5", "ddpm beta", "heun"):
+    for kind in ("ddim", "ddim 0.5", "ddpm beta", "heun", "dpm"):
         net = counting()
         list(walk(steps_of_every_kind(from_eps(net, strong), strong)[kind], torch.ones(2, 3), times))
         assert len(net.calls) == (2 * moves - 1 if kind == "heun" else moves), kind
 
 
-def test_heun_begins_with_a_ddim_move_where_no_signal_is_left(smooth_net):
+@pytest.mark.parametrize("make", [heun_step, dpm_step])
+def test_a_second_order_begins_with_a_ddim_move_where_no_signal_is_left(smooth_net, make):
     """ᾱ_T = 0: σ is infinite there, but v says what DDIM needs; the walk must start, and no infinity may come out."""
     schedule = zero_terminal_snr(linear())
-    frames = list(walk(heun_step(from_v(smooth_net, schedule), schedule), torch.randn(2, 1, 4, 4), trailing(1000, 5)))
+    frames = list(walk(make(from_v(smooth_net, schedule), schedule), torch.randn(2, 1, 4, 4), trailing(1000, 5)))
     assert all(frame.x.isfinite().all() for frame in frames)
+
+
+def test_dpm_of_pictures_that_were_made_anew_between_two_moves_is_ddim(strong, smooth_net):
+    """What it remembers belongs to another picture: a copy, or one that `inpainting` puts together."""
+    denoise, x = from_eps(smooth_net, strong), torch.randn(2, 3)
+    step, ddim = dpm_step(denoise, strong), ddim_step(denoise, strong)
+    before = step(x, 20, 12).x
+    assert torch.equal(step(before.clone(), 12, 5).x, ddim(before, 12, 5).x)
+    assert not torch.equal(step(before, 12, 5).x, ddim(before, 12, 5).x)
+    assert torch.equal(step(before, 12, 5).x, step(before, 12, 5).x), "asked twice, it answers the same"
+    known, mask = torch.zeros(2, 3), torch.tensor([True, False, False])
+    one, other = (walk(inpainting(s, strong, known, mask, generator(1)), x, LISTS[1]) for s in (step, ddim))
+    assert all(torch.equal(a.x, b.x) for a, b in zip(one, other, strict=True))
+
+
+def test_dpm_forgets_pictures_that_are_gone(strong, smooth_net):
+    """Else a step would keep an estimate of every move that it ever made."""
+    estimates = []
+
+    def denoise(x, t):
+        estimate = from_eps(smooth_net, strong)(x, t)
+        estimates.append(weakref.ref(estimate.x0))
+        return estimate
+
+    step = dpm_step(denoise, strong)
+    for _ in walk(step, torch.ones(2, 3), LISTS[0]):
+        assert sum(estimate() is not None for estimate in estimates) <= 2
 
 
 def test_inversion_asks_the_network_at_time_one_for_the_picture_itself(strong, counting, smooth_net):
@@ -316,8 +344,9 @@ def test_a_walk_runs_without_gradients_and_leaves_the_callers_mode_alone(enabled
     assert modes == [False] * 4
 
 
-def test_two_walks_may_take_turns(strong, smooth_net):
-    step, x = ddim_step(from_eps(smooth_net, strong), strong), torch.ones(1, 2)
+@pytest.mark.parametrize("make", [ddim_step, heun_step, dpm_step])
+def test_two_walks_may_take_turns(strong, smooth_net, make):
+    step, x = make(from_eps(smooth_net, strong), strong), torch.ones(1, 2)
     one, other = walk(step, x, LISTS[0]), walk(step, 2 * x, LISTS[0])
     turns = list(zip(one, other, strict=True))
     assert torch.equal(turns[-1][0].x, list(walk(step, x, LISTS[0]))[-1].x)

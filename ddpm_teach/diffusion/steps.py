@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ddpm_teach.checks import Images, check_int, check_number, check_variance, check_walk
-from ddpm_teach.diffusion.forward import bayes, noise_from
+from ddpm_teach.diffusion.forward import bayes
 from ddpm_teach.diffusion.noise import NoiseSource, draw_noise
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.types import Denoiser, Frame, Step
@@ -99,18 +99,19 @@ def dpm_step(denoiser: Denoiser, schedule: Schedule) -> Step:
     Where nothing did (at a walk's start, or for pictures made anew in between, as `inpainting` does), and to time 0,
     where h is infinite, the move is DDIM's. The frame's x0 is D (not clipped again), and its eps follows. Lesson 11.
     """
-    predict, half_log_snr = ddim_step(denoiser, schedule), (schedule.log_snr / 2).tolist()
+    half_log_snr = (schedule.log_snr / 2).tolist()
     memory = WeakTensorKeyDictionary()  # x → its time, h' and x̂_0'
 
     def step(x: Tensor, t: int, s: int) -> Frame:
-        frame = predict(x, t, s)
-        estimate, h = frame.x0, half_log_snr[s] - half_log_snr[t]
+        ab_t, ab_s = schedule.move(t, s)
+        x0, eps = estimate = denoiser(x, t)
+        h = half_log_snr[s] - half_log_snr[t]
         time, h_before, before = memory.get(x, (None, None, None))
         if time == t and s > 0:
-            x0 = estimate + h / (2 * h_before) * (estimate - before)
-            eps = noise_from(schedule, x, t, x0)
-            frame = Frame(s, math.sqrt(schedule.at(s)) * x0 + math.sqrt(1 - schedule.at(s)) * eps, x0, eps)
-        memory[frame.x] = s, h, estimate
+            x0 = x0 + h / (2 * h_before) * (x0 - before)
+            eps = (x - math.sqrt(ab_t) * x0) / math.sqrt(1 - ab_t)
+        frame = Frame(s, math.sqrt(ab_s) * x0 + math.sqrt(1 - ab_s) * eps, x0, eps)
+        memory[frame.x] = s, h, estimate.x0
         return frame
 
     return step
