@@ -43,7 +43,7 @@ _HOMES = {  # module: the public names that live there
     "data.tokens": "Tokenizer",
     "data.folder": "from_folder",
     "hardware.precision": "pick_device self_check",
-    "training.options": "RunOptions stratified_times uniform_times",
+    "training.options": "RunOptions logit_normal_times stratified_times uniform_times",
     "training.state": "TrainState step_generator",
     "training.checkpoint": "load_checkpoint save_checkpoint",
     "training.loop": "TrainLog diffusion_loss train validation_loss",

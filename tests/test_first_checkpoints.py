@@ -92,6 +92,8 @@ def test_a_folder_of_the_first_edition_is_resumed(tmp_path, monkeypatch):
     (old / "run.json").write_text(record)
     with pytest.raises(ValueError, match="^preset: .*name its preset"):  # the file doesn't say what it was trained on
         train_run(dt.RunOptions(), old, device=device, resume=True)
+    with pytest.raises(ValueError, match="^--schedule: .*made with linear"):  # which it didn't record either
+        train_run(replace(other, schedule="cosine"), old, device=device, resume=True, changes={"schedule": "cosine"})
     state = train_run(other, old, device=device, resume=True)
     assert_same(
         {name: value for name, value in tensors_of(state.state_dict()).items() if "initial_lr" not in name},

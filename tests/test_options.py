@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import fields, replace
 
 import pytest
@@ -146,11 +147,11 @@ def test_options_without_a_network_build_none():
 # --- times ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("draw", TIMES.values(), ids=TIMES)
-def test_every_time_is_drawn_as_often_as_any_other(draw):
+@pytest.mark.parametrize("name", ["uniform", "stratified"])
+def test_every_time_is_drawn_as_often_as_any_other(name):
     """20,000 batches of 7 from 10 times: 14,000 of each, with a standard deviation of at most √(14,000 · 0.9) = 112."""
-    rng = torch.Generator().manual_seed(0)
-    batches = torch.stack([draw(7, 10, rng) for _ in range(20_000)])
+    rng, schedule = torch.Generator().manual_seed(0), dt.straight(10)
+    batches = torch.stack([TIMES[name](7, schedule, rng) for _ in range(20_000)])
     counts = batches.flatten().bincount(minlength=11)
     assert counts[0] == 0 and len(counts) == 11 and ((counts[1:] - 14_000).abs() < 5 * 112).all()
 
@@ -170,3 +171,38 @@ def test_stratified_batches_are_steadier():
     n, T, rng = 16, 1000, torch.Generator().manual_seed(0)
     spread = torch.stack([dt.stratified_times(n, T, rng).double().mean() for _ in range(2000)]).std()
     assert spread == pytest.approx(T / (12 * n) ** 0.5 / n, rel=0.1)
+
+
+def normal_cdf(z):
+    return 0.5 * (1 + math.erf(z / math.sqrt(2)))
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [dt.straight(10), dt.cosine(8), dt.zero_terminal_snr(dt.linear(6, 0.3, 0.9)), dt.straight(1), dt.straight(2)],
+    ids=["straight", "cosine", "ends in noise", "one step", "two steps"],
+)
+def test_logit_normal_times_have_their_exact_distribution(schedule):
+    """Time t stands for the flow times above t - 1's up to its own (t / T on `straight`), and T for all that is more:
+    P(t) = Φ(logit s_t) - Φ(logit s_{t-1}). 400,000 draws; five standard errors."""
+    n, T = 400_000, schedule.T
+    times = TIMES["logit-normal"](n, schedule, torch.Generator().manual_seed(0))
+    assert times.dtype == torch.long and times.shape == (n,) and times.min() >= 1 and times.max() <= T
+    edges = [0.0]
+    for t in range(1, T):
+        signal, noise = math.sqrt(schedule.at(t)), math.sqrt(1 - schedule.at(t))
+        s = noise / (signal + noise)
+        edges.append(normal_cdf(math.log(s / (1 - s))))
+    chances = [high - low for low, high in zip(edges, [*edges[1:], 1.0], strict=True)]
+    counts = times.bincount(minlength=T + 1)
+    assert counts[0] == 0
+    for count, chance in zip(counts[1:].tolist(), chances, strict=True):
+        assert abs(count - n * chance) <= 5 * math.sqrt(n * chance * (1 - chance))
+    if T == 10:
+        assert counts[5] + counts[6] > counts[1] + counts[2] + counts[9] + counts[10], "most are from the middle"
+
+
+def test_logit_normal_times_follow_from_their_generator_alone(untouched):
+    with untouched():
+        one, same, other = (dt.logit_normal_times(50, dt.linear(), torch.Generator().manual_seed(k)) for k in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from ddpm_teach.checks import check_word
 from ddpm_teach.cli.options import (
     READERS,
     add_device,
@@ -19,13 +20,15 @@ from ddpm_teach.cli.options import (
     number,
     whole,
 )
-from ddpm_teach.data.folder import existing_folder
+from ddpm_teach.data.folder import RUN, existing_folder
+from ddpm_teach.diffusion.schedule import SCHEDULES
 from ddpm_teach.nets.context_unet import SIZES, SIZES_IN_WORDS
 from ddpm_teach.training.autoencoding import is_autoencoder
 from ddpm_teach.training.distributed import Processes, launched_count
 from ddpm_teach.training.options import CHOSEN, RunOptions, option_name
 from ddpm_teach.training.pages import page_of
 from ddpm_teach.training.presets import BUDGETS, FOLDER, PRESETS, of_folder, preset
+from ddpm_teach.training.resume import read_json
 from ddpm_teach.training.runs import train_run
 
 EXAMPLES = """examples:
@@ -68,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     check_output_folder("--out", folder)
     processes = Processes.launched()
     device = processes.device or device_named(args.device)
-    options, changes = plan(args, device)
+    options, changes = plan(args, device, folder)
     state = train_run(options, folder, device=device, changes=changes, resume=args.resume, processes=processes)
     if processes.rank == 0:
         page, last = folder / "samples.png", folder / "last.pt"
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def plan(args: argparse.Namespace, device: torch.device) -> tuple[RunOptions, dict]:
+def plan(args: argparse.Namespace, device: torch.device, folder: Path) -> tuple[RunOptions, dict]:
     """The options of a new run, and those that were given by name, which alone can change an interrupted one.
 
     Raises:
@@ -98,6 +101,8 @@ def plan(args: argparse.Namespace, device: torch.device) -> tuple[RunOptions, di
         changes |= {"data": options.data, "size": options.size}
     else:
         options = RunOptions()  # the checkpoint says what it is
+    if args.resume and args.schedule:  # it goes with the run's own target, and not with the preset's
+        options = replace(options, target=read_json(folder / RUN).get("target", options.target))
     return replace(options, **changes), changes
 
 
@@ -138,6 +143,8 @@ def _check_effects(args: argparse.Namespace) -> None:
         raise ValueError("--budget: only for a preset; say --steps or --minutes for --images")
     if args.budget is not None and args.budget not in BUDGETS:
         raise ValueError(f"--budget: unknown budget {args.budget!r}; known are {', '.join(BUDGETS)}")
+    if args.schedule is not None:
+        check_word("schedule", args.schedule, SCHEDULES)  # "own" is what a record says, and no name that makes one
     if args.device is not None and launched_count() != 1:
         raise ValueError("--device: the launcher gives each process its own; leave the option out")
 

@@ -24,8 +24,8 @@ from ddpm_teach.training.state import TrainState, check_state, step_generator
 
 
 class TrainLog(NamedTuple):
-    """What a step reports: its number 1, 2, …; its loss without weights (a tensor: reading it waits for the device), so
-    that it can be compared with `validation_loss`; its learning rate."""
+    """What a step reports: its number 1, 2, …; its loss without weights (a tensor: reading it waits for the device), to
+    be compared with `validation_loss` where all times are as likely; its learning rate."""
 
     step: int
     loss: Tensor
@@ -89,11 +89,11 @@ def _steps(state: TrainState, images: ImageSet, data: str, processes: Processes)
 
 def denoising(state: TrainState, images: ImageSet) -> tuple[Draw, Loss]:
     """What a step of a denoiser draws beside its pictures, times, noise and who is told nothing, and its loss."""
-    options, n, T = state.options, state.options.batch_size, state.schedule.T
+    options, n = state.options, state.options.batch_size
     with_context = nets.context_dim(state.net) is not None
 
     def draw(rng: torch.Generator) -> tuple[Tensor, ...]:
-        t = TIMES[options.times](n, T, rng)  # t ~ Uniform(1…T)
+        t = TIMES[options.times](n, state.schedule, rng)  # t ~ Uniform(1…T)
         eps = torch.randn(n, *images.image_shape, generator=rng, device="cpu")  # ε ~ N(0, 1)
         keep = torch.rand(n, 1, generator=rng, device="cpu") >= options.context_dropout
         return t, eps, keep

@@ -17,6 +17,7 @@ from ddpm_teach import nets
 from ddpm_teach.checks import PRECISIONS, check_int, check_number, check_positive, check_word
 from ddpm_teach.diffusion.schedule import SCHEDULES, Schedule
 from ddpm_teach.diffusion.targets import TARGETS, Target
+from ddpm_teach.diffusion.vocabularies import FLOW_TIME
 
 
 def uniform_times(n: int, T: int, rng: torch.Generator) -> Tensor:
@@ -35,9 +36,20 @@ def stratified_times(n: int, T: int, rng: torch.Generator) -> Tensor:
     return 1 + (places / n * T).long().clamp(max=T - 1)
 
 
-TIMES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
-    "uniform": uniform_times,
-    "stratified": stratified_times,
+def logit_normal_times(n: int, schedule: Schedule, rng: torch.Generator) -> Tensor:
+    """(n,) times whose flow time is logit-normal, s = 1 / (1 + e^-z), z ~ N(0, 1) (Esser et al. 2024, eq. 19).
+
+    Most are from the middle, where neither picture nor noise is plain. Each s becomes the first of the schedule's times
+    1…T that has at least as much noise, or T; since z = ln σ, it's EDM's log-normal σ as well. Lesson 11.
+    """
+    s = torch.randn(n, generator=rng, dtype=torch.float64, device="cpu").sigmoid()
+    return 1 + torch.searchsorted(FLOW_TIME.level(schedule.alpha_bar)[1:-1].contiguous(), s)
+
+
+TIMES: dict[str, Callable[[int, Schedule, torch.Generator], Tensor]] = {
+    "uniform": lambda n, schedule, rng: uniform_times(n, schedule.T, rng),
+    "stratified": lambda n, schedule, rng: stratified_times(n, schedule.T, rng),
+    "logit-normal": logit_normal_times,
 }
 
 DENOISERS = (
@@ -76,7 +88,8 @@ class RunOptions:
         autoencoder: the name of weights, or a path, of the one that encodes the pictures; "" for pictures themselves.
         budget: which of a preset's plans this is: "cpu-minutes", "cpu-hour" or "gpu".
         minutes: end after about so many minutes, whatever the step.
-        schedule: the name of a noise schedule; of a run by another one "own", which its checkpoints hold.
+        schedule: the name of a noise schedule; of a run by another one "own", which its checkpoints hold. With `net` it
+            has as many times as the network is built for.
         others: as their help says.
 
     Raises:
@@ -89,7 +102,6 @@ class RunOptions:
     autoencoder: str = ""
     budget: str | None = None
     minutes: float | None = None
-    schedule: str = "linear"
     steps: int = _option(10_000, "the step at which the run ends; may be moved when resuming")
     batch_size: int = _option(64, "pictures in a step")
     lr: float = _option(1e-3, "learning rate at the start; it falls linearly to 0 at the end")
@@ -98,7 +110,11 @@ class RunOptions:
     save_every: int = _option(1000, "steps between two checkpoints")
     precision: str = _option("auto", "auto, float32 or bfloat16")
     target: str | Target = _option("eps", "what the network predicts: eps, x0, v or flow")  # noqa: RUF009
-    times: str = _option("uniform", "uniform, or stratified: from 1…T cut into as many parts as pictures")
+    schedule: str = _option("linear", f"noise schedule: {', '.join(SCHEDULES)}")
+    times: str = _option(
+        "uniform",
+        "uniform; stratified: from 1…T cut into as many parts as pictures; logit-normal: most from flow time's middle",
+    )
     min_snr: float = _option(0.0, "weigh the loss by min-SNR with this γ, usually 5; 0: no weights")
     condition: str = _option(
         "class", "what the network is told of each picture: class, attributes (sprites) or caption (scenes)"

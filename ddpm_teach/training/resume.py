@@ -93,7 +93,8 @@ def completed(saved: RunOptions, options: RunOptions, folder: Path) -> RunOption
             f"{path}: isn't readable, and the run's options are only there; remove it, and name them again"
         )
     rest = {name: record[name] for name in CHOSEN if name in record}
-    recorded = {name: getattr(saved, name) for name in ("net", "steps", "lr", "ema_decay", "seed", "target")}
+    known = ("net", "steps", "lr", "ema_decay", "seed", "target", "schedule")
+    recorded = {name: getattr(saved, name) for name in known}
     return replace(options, **{**rest, **recorded})
 
 
