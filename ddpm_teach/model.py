@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from ddpm_teach import nets
 from ddpm_teach.checks import check_classes, check_finite, check_int, check_positive, check_schedule, shown
-from ddpm_teach.data.attributes import Attributes
+from ddpm_teach.data.attributes import Attributes, one_hot
 from ddpm_teach.data.images import ImageSet
 from ddpm_teach.data.prompts import claim, described
 from ddpm_teach.data.sets import load
 from ddpm_teach.data.tokens import Tokenizer
 from ddpm_teach.diffusion.schedule import Schedule
 from ddpm_teach.diffusion.targets import EPS, Target, target_named
+from ddpm_teach.diffusion.times import check_student_times
 from ddpm_teach.diffusion.types import Denoiser, Frame, Net
 from ddpm_teach.hardware.precision import check_device, tuned
 from ddpm_teach.nets.autoencoder import Autoencoder
@@ -43,11 +44,15 @@ class Model:
         autoencoder: of a network whose pictures are latents, which decodes them.
         limit: what a Sampler clips x̂_0 to, [-limit, limit]; None for latents, which have no
             ends.
+        times: of a student, which was distilled for few calls: the list, from T to 0, that all of its walks take, by
+            ddim_step and with its teacher's guidance inside. () for all other networks.
 
     Raises:
-        TypeError: for a network without `image_shape`, what is no schedule, or classes that aren't names.
+        TypeError: for a network without `image_shape`, what is no schedule, classes that aren't names, or times that
+            aren't whole numbers.
         ValueError: for a schedule or target that the network wasn't trained for, as far as it knows, a class named
-            twice, another number of classes than its contexts are wide, or a limit that isn't above 0.
+            twice, another number of classes than its contexts are wide, a limit that isn't above 0, or times that don't
+            fall from T to 0.
     """
 
     net: nn.Module | Net
@@ -60,6 +65,7 @@ class Model:
     tokenizer: Tokenizer | None = None
     autoencoder: Autoencoder | None = None
     limit: float | None = 1.0
+    times: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", target_named(self.target))
@@ -77,6 +83,7 @@ class Model:
             object.__setattr__(self, "limit", None)
         if self.limit is not None:
             check_positive("limit", self.limit)
+        object.__setattr__(self, "times", check_student_times(self.times, self.schedule.T))
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -111,8 +118,8 @@ class Model:
         seed: int | None = 0,
         *,
         negative: str = "",
-        steps: int = DRAW_STEPS,
-        guidance_scale: float = DRAW_SCALE,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
         **options: object,
     ) -> Float[Tensor, "b _ _ _"]:
         """n pictures for each caption, (b, c, h, w) in [-1, 1]: guided, by DDIM. Lesson 13.
@@ -122,6 +129,7 @@ class Model:
         Args:
             caption: one or several; the empty one draws freely.
             negative: a caption to push away from, instead of from "no words".
+            steps, guidance_scale: 20 and 4 unless given; a student has its own.
             options: others of `Sampler`.
 
         Raises:
@@ -133,7 +141,9 @@ class Model:
 
         captions = [caption] if isinstance(caption, str) else list(caption)
         contexts = self.context(*captions, n=n)
-        sampler = Sampler(steps=steps, guidance_scale=guidance_scale, **options)
+        usual = {"steps": DRAW_STEPS, "guidance_scale": DRAW_SCALE} if not self.times else {}
+        chosen = {"steps": steps, "guidance_scale": guidance_scale}
+        sampler = Sampler(**usual | {name: value for name, value in chosen.items() if value is not None}, **options)
         *_, last = sampler.frames(self, len(contexts), contexts, seed, self.context(negative) if negative else None)
         return self.decoded(last.x)
 
@@ -205,15 +215,7 @@ class Model:
             raise ValueError(
                 f"context: this network is told the class alone ({', '.join(self.classes)}), and no {', '.join(words)}"
             )
-        for name in names:
-            if name.lower() not in map(str.lower, self.classes):
-                raise ValueError(f"class: unknown class {name!r}; known are {', '.join(self.classes)}")
-        lower = [name.lower() for name in self.classes]
-        named = [lower.index(name.lower()) for name in names]
-        places = torch.tensor(named, device="cpu").repeat_interleave(n)
-        if not names:
-            places = torch.randint(len(lower), (n,), generator=rng, device="cpu")
-        return torch.eye(len(lower), device="cpu")[places]
+        return one_hot(self.classes, names, n, rng)
 
     def all_contexts(self, each: int = 1, rng: torch.Generator | None = None) -> Tensor | None:
         """`each` contexts for every class, class by class; None if there are no classes, or none can be named."""

@@ -75,6 +75,7 @@ def save_weights(path: str | Path, model: Model, **meta: object) -> None:
     meta |= {"alpha_bar": model.schedule.alpha_bar.tolist(), "target": model.target.name, "limit": model.limit}
     told = told_record(model.tokenizer or model.attributes)
     meta |= told | {"data": model.data} if told else {}
+    meta |= {"times": list(model.times)} if model.times else {}
     if model.autoencoder is not None:
         meta["autoencoder"] = {"name": model.autoencoder.name, "digest": digest(model.autoencoder)}
     write_tensors(path, "weights", tensors, {"net": nets.describe(net), "classes": list(model.classes), **meta})
@@ -107,6 +108,7 @@ def load_weights(path: str | Path) -> Model:
             autoencoder=autoencoder,
             limit=meta.get("limit", 1.0),
             **told_fields(told_in(meta)),
+            times=meta.get("times", ()),
         )
 
 

@@ -31,14 +31,16 @@ SAMPLERS: dict[str, Callable[[Denoiser, Schedule, float, NoiseSource], Step]] = 
     "dpm": lambda denoise, schedule, eta, rng: dpm_step(denoise, schedule),
 }
 
+STEPS = 50  # unless chosen, or known to a student
+
 
 @dataclass(frozen=True)
 class Sampler:
     """How to draw from a model: a step by name, the times, guidance. x̂_0 is clipped to the model's limit.
 
     Attributes:
-        kind: "ddim", "ddpm" or "heun".
-        steps: moves from T to 0; heun calls the network 2 steps - 1 times.
+        kind: "ddim", "ddpm", "heun" or "dpm".
+        steps: moves from T to 0; heun calls the network 2 steps - 1 times. None: 50, or those that a student knows.
         spacing: "trailing", "leading" or "quadratic".
         eta: ddim's η, between 0 (deterministic) and 1; 0 for the others.
         guidance_scale: of `guided`, for a network that takes a context; 1 is the conditional network itself.
@@ -46,7 +48,7 @@ class Sampler:
     """
 
     kind: str = "ddim"
-    steps: int = 50
+    steps: int | None = None
     spacing: str = "trailing"
     eta: float = 0.0
     guidance_scale: float = 1.0
@@ -55,11 +57,29 @@ class Sampler:
     def __post_init__(self) -> None:
         for name, known in (("kind", SAMPLERS), ("spacing", SPACINGS), ("precision", PRECISIONS)):
             check_word(name, getattr(self, name), known)
-        check_int("steps", self.steps, 1)
+        if self.steps is not None:
+            check_int("steps", self.steps, 1)
         check_number("eta", self.eta, 0, 1)
         check_number("guidance_scale", self.guidance_scale, -torch.inf)
         if self.eta and self.kind != "ddim":
             raise ValueError(f"eta: {self.kind} has no η, got {self.eta}; leave it out, or use ddim")
+
+    def times(self, model: Model) -> list[int]:
+        """The times of the walk, from T to 0; a student's are its own, and it walks them in one way alone.
+
+        A ValueError for more steps than T, or what a student wasn't made for.
+        """
+        if not model.times:
+            return SPACINGS[self.spacing](model.schedule.T, STEPS if self.steps is None else self.steps)
+        only = {"kind": "ddim", "steps": len(model.times) - 1, "spacing": "trailing", "eta": 0, "guidance_scale": 1}
+        for name, value in only.items():
+            if (asked := getattr(self, name)) not in (value, None):
+                own = ", ".join(map(str, model.times))
+                raise ValueError(
+                    f"{name}: a student walks its own times, {own}, by ddim and with its teacher's guidance inside,"
+                    f" got {asked}; leave it out"
+                )
+        return list(model.times)
 
     def frames(
         self, model: Model, n: int, contexts: Tensor | None = None, seed: int | None = 0, negative: Tensor | None = None
@@ -78,11 +98,12 @@ class Sampler:
         check_model(model)
         schedule = model.schedule
         x = model.noise(check_int("n", n, 1), rng := generator(seed))
-        times = SPACINGS[self.spacing](schedule.T, self.steps)
+        times = self.times(model)
         if contexts is None and self.guidance_scale != 1:
             raise ValueError(f"guidance_scale: {self.guidance_scale} needs contexts to guide towards; pass contexts=…")
         if negative is not None and self.guidance_scale == 1:
-            raise ValueError("negative: acts through guidance alone; pass contexts=… and a guidance_scale above 1")
+            remedy = "a student takes none" if model.times else "pass contexts=… and a guidance_scale above 1"
+            raise ValueError(f"negative: acts through guidance alone; {remedy}")
         for given in [c for c in (contexts, negative) if c is not None]:
             model.check_contexts(given, n)
         sums: list[tuple[Tensor, str]] = []
@@ -134,5 +155,5 @@ def sample(
         raise TypeError(f"{unknown[0]}: isn't an option of sample; expected one of {', '.join(known)}")
     sampler = Sampler(**options)
     frames = sampler.frames(model, n, contexts, seed)
-    frames = tqdm(frames, total=sampler.steps + 1, desc="sampling", leave=False, disable=not progress)
+    frames = tqdm(frames, total=len(sampler.times(model)), desc="sampling", leave=False, disable=not progress)
     return model.decoded(collections.deque(frames, maxlen=1).pop().x)

@@ -94,10 +94,11 @@ SAMPLE = {
     "sprites --n 201 --gif x.gif": ["--gif", "1,000 pictures", "1,005", "--png"],
     "sprites --steps 0": ["--steps", "≥ 1"],
     "sprites --steps 1001": ["--steps", "1…1000"],
-    "sprites --sampler euler": ["--sampler", "ddim, ddpm, heun"],
+    "sprites --sampler euler": ["--sampler", "ddim, ddpm, heun, dpm"],
     "sprites --spacing even": ["--spacing", "trailing"],
     "sprites --eta 2": ["--eta", "[0, 1]"],
     "sprites --eta 0 --sampler heun": ["--eta", "heun", "leave"],
+    "sprites --eta 1 --sampler dpm": ["--eta", "dpm", "leave"],
     "sprites --eta 1 --sampler ddpm": ["--eta", "ddpm", "leave"],
     "mnist --guidance 7": ["--guidance", "leave"],
     "sprites --precision float8": ["--precision", "bfloat16"],
@@ -130,7 +131,10 @@ TRAIN = {
     "sprites --ema-decay 1.5": ["--ema-decay", "[0, 1]"],
     "sprites --context-dropout 2": ["--context-dropout", "[0, 1]"],
     "sprites --target score": ["--target", "eps, x0, v, flow"],
-    "sprites --times sometimes": ["--times", "uniform, stratified"],
+    "sprites --times sometimes": ["--times", "uniform, stratified, logit-normal"],
+    "sprites --schedule quadratic": ["--schedule", "linear, scaled_linear, sqrt_beta, cosine, straight", "'quadratic'"],
+    "sprites --schedule own": ["--schedule", "linear", "'own'"],
+    "mnist --schedule straight": ["--target", "eps", "straight", "use x0, v or flow"],
     "sprites --precision float8": ["--precision", "bfloat16"],
     "sprites --out afile": ["--out", "afile", "choose"],
     "sprites --min-snr -5": ["--min-snr", "≥ 0", "-5"],
@@ -300,6 +304,37 @@ def test_a_folder_that_cannot_be_written_is_told_by_the_system(home, monkeypatch
     assert "samples.png: No space left" in capsys.readouterr().err
 
 
+@pytest.fixture
+def student(home):
+    """The path of a network that walks two times, untrained."""
+    torch.manual_seed(0)
+    net = ddpm_teach.ContextUNet(3, 8, 5, 16)
+    classes = load_model("sprites-context").classes
+    save_weights("student.safetensors", ddpm_teach.Model(net, ddpm_teach.linear(), "v", classes, times=(1000, 400, 0)))
+    return "student.safetensors"
+
+
+def test_a_student_draws_in_its_own_steps(student, capsys):
+    assert main(["sample", student, "--n", "1", "--gif", "film.gif", *FAST[2:]]) == 0
+    assert "a student, which walks 1000 → 400 → 0" in capsys.readouterr().out
+    with Image.open("film.gif") as film:
+        assert film.n_frames == 3
+    assert main(["sample", student, "--n", "1", "--steps", "2", "--sampler", "ddim", *FAST[2:]]) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--steps", "20"), ("--steps", "3"), ("--sampler", "dpm"), ("--spacing", "quadratic"), ("--eta", "1"),
+     ("--guidance", "2"), ("--guidance", "0")],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["sample", "evaluate"])
+def test_what_a_student_does_not_know_is_refused_by_name(command, option, value, student, home, capsys):
+    assert main([command, student, option, value, "--device", "cpu"]) == 2
+    sentence = refusal(capsys)
+    assert sentence.startswith(f"ddpm-teach: {option}: ") and "1000, 400, 0" in sentence and "leave it out" in sentence
+    assert not Path("samples.png").exists()
+
+
 # What is said
 
 
@@ -445,11 +480,30 @@ def test_train_keeps_a_checkpoint_and_losses_and_resumes(tiny, home, capsys):
     assert main(["sample", "runs/sprites/last.pt", "--n", "1", *FAST]) == 0
 
 
+def test_a_chosen_schedule_and_times_are_trained_with_and_stay(tiny, home, capsys):
+    """The network's T is kept; a flow network of the straight path is drawn from as what it is."""
+    chosen = ["--schedule", "straight", "--target", "flow", "--times", "logit-normal"]
+    assert train("sprites", "--steps", "2", *chosen) == 0
+    assert "--schedule straight --times logit-normal" in capsys.readouterr().out
+    model = load_model("runs/sprites/last.pt")
+    assert torch.equal(model.schedule.alpha_bar, ddpm_teach.straight(1000).alpha_bar) and model.target.name == "flow"
+    record = json.loads(Path("runs/sprites/run.json").read_text())
+    assert (record["schedule"], record["times"], record["target"]) == ("straight", "logit-normal", "flow")
+    assert train("--resume", "--out", "runs/sprites", "--steps", "3", "--schedule", "straight") == 0, "the same again"
+    assert train("sprites", "--resume", "--steps", "4") == 0
+    assert load_checkpoint("runs/sprites/last.pt").options.schedule == "straight"
+    capsys.readouterr()
+    assert train("sprites", "--resume", "--steps", "5", "--schedule", "cosine") == 2
+    assert "--schedule: the run in runs/sprites was made with straight" in refusal(capsys)
+    assert main(["sample", "runs/sprites/last.pt", "--n", "1", "--sampler", "dpm", "--steps", "3", *FAST[2:]]) == 0
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["sprites", "--seed", "7"], ["--seed"]),
         (["sprites", "--target", "x0"], ["--target"]),
+        (["sprites", "--schedule", "cosine"], ["--schedule", "linear", "cosine"]),
         (["sprites", "--budget", "gpu"], ["--budget", "gpu"]),
         (["mnist", "--out", "runs/sprites"], ["preset"]),
         (["--images", "album", "--out", "runs/sprites"], ["preset or --images"]),

@@ -1,6 +1,7 @@
 """Our network inside diffusers: its loop, its scheduler, its folder format, and the same pictures."""
 
 import copy
+import dataclasses
 import inspect
 import json
 
@@ -122,3 +123,8 @@ def test_pictures_of_no_finite_numbers_are_not_returned(factor):
 def test_guidance_without_a_context_is_refused(model):
     with pytest.raises(ValueError, match="^guidance_scale: "):
         drawn(interop.to_pipeline(model), None, 2.0, None, 1)
+
+
+def test_a_student_makes_no_pipeline_for_any_number_of_steps(model):
+    with pytest.raises(ValueError, match=r"^model: .*a student of \(1000, 0\).*teacher"):
+        interop.to_pipeline(dataclasses.replace(model, times=(1000, 0)))

@@ -70,6 +70,10 @@ def sampler(**bad) -> Callable[[], object]:
     return lambda: m.sample(model(), 2, **bad)
 
 
+def student(*times: int, **bad) -> Callable[[], object]:
+    return lambda: m.sample(Model(net(), S, times=times or (20, 10, 0)), 2, **bad)
+
+
 def accuracy(x: torch.Tensor = X[:2], labels: torch.Tensor = T3[:2]) -> Callable[[], object]:
     return lambda: m.class_accuracy(nobody, x, labels)
 
@@ -208,7 +212,7 @@ CASES = {
         ValueError,
         ["contexts: ", "none", "leave them out"],
     ),
-    "sample kind": (sampler(kind="euler"), ValueError, ["kind: ", "ddim, ddpm, heun", "'euler'"]),
+    "sample kind": (sampler(kind="euler"), ValueError, ["kind: ", "ddim, ddpm, heun, dpm", "'euler'"]),
     "sample spacing": (sampler(spacing="even"), ValueError, ["spacing: ", "trailing, leading, quadratic", "'even'"]),
     "sample eta of heun": (sampler(kind="heun", eta=0.5), ValueError, ["eta: ", "heun", "0.5", "leave it out"]),
     "sample n": (lambda: m.sample(model(), 0), ValueError, ["n: ", "≥ 1", "got 0"]),
@@ -222,6 +226,31 @@ CASES = {
         ["net: ", "'v'", "'eps'", "from_v"],
     ),
     "model without a size": (lambda: Model(nobody, S), TypeError, ["net: ", "image_shape", "net.image_shape = "]),
+    "student's steps": (
+        student(steps=50),
+        ValueError,
+        ["steps: ", "student", "20, 10, 0", "got 50", "leave it out"],
+    ),
+    "student's kind": (student(kind="heun"), ValueError, ["kind: ", "by ddim", "got heun", "leave it out"]),
+    "student's spacing": (
+        student(spacing="leading"),
+        ValueError,
+        ["spacing: ", "20, 10, 0", "leading", "leave it"],
+    ),
+    "student's eta": (student(eta=1.0), ValueError, ["eta: ", "student", "got 1.0", "leave it out"]),
+    "student's guidance": (
+        student(guidance_scale=2.0, contexts=torch.zeros(1, 5)),
+        ValueError,
+        ["guidance_scale: ", "student", "guidance inside", "got 2.0", "leave it out"],
+    ),
+    "student of no end": (student(20, 10), ValueError, ["times: ", "from 20 to 0", "(20, 10)", "trailing(20, 4)"]),
+    "student of no noise": (student(10, 0), ValueError, ["times: ", "from 20 to 0", "(10, 0)"]),
+    "student of equal times": (student(20, 10, 10, 0), ValueError, ["times: ", "fall from 20", "(20, 10, 10, 0)"]),
+    "student that turns": (student(20, 5, 10, 0), ValueError, ["times: ", "fall from 20", "(20, 5, 10, 0)"]),
+    "student past T": (student(30, 10, 0), ValueError, ["times: ", "0…20", "got 30"]),
+    "student below 0": (student(20, 0, -5), ValueError, ["times: ", "0…20", "got -5"]),
+    "student of halves": (student(20, 7.5, 0), TypeError, ["times: ", "whole number", "7.5"]),
+    "student of a number": (lambda: Model(net(), S, times=4), TypeError, ["times: ", "a list", "got 4", "trailing"]),
     "context of a free network": (
         lambda: Model(LayerNormUNet((1, 12, 12), T=20), S).context("hero"),
         ValueError,
@@ -384,7 +413,7 @@ CASES = {
     "dropout": (options(context_dropout=2.0), ValueError, ["context_dropout: ", "[0, 1]", "2.0"]),
     "min_snr": (options(min_snr=-1.0), ValueError, ["min_snr: ", "-1.0"]),
     "training seed": (options(seed=-1), ValueError, ["seed: ", "got -1"]),
-    "training times": (options(times="even"), ValueError, ["times: ", "uniform, stratified", "'even'"]),
+    "training times": (options(times="even"), ValueError, ["times: ", "uniform, stratified, logit-normal", "'even'"]),
     "training target": (options(target="noise"), ValueError, ["target: ", "eps, x0, v, flow", "'noise'"]),
     "training schedule": (options(schedule="flat"), ValueError, ["schedule: ", "linear", "cosine", "'flat'"]),
     "training precision": (options(precision="16"), ValueError, ["precision: ", "'16'", "float32"]),
@@ -548,7 +577,11 @@ CASES = {
     "gamma negative": (lambda: m.snr_weight(S, T3, "eps", -1), ValueError, ["gamma: ", "-1"]),
     "gamma zero": (lambda: m.snr_weight(S, T3, "eps", 0), ValueError, ["gamma: ", "positive", "0"]),
     # unknown words and devices
-    "sampler kind list": (lambda: m.Sampler(kind=["ddim"]), ValueError, ["kind: ", "ddim, ddpm, heun", "['ddim']"]),
+    "sampler kind list": (
+        lambda: m.Sampler(kind=["ddim"]),
+        ValueError,
+        ["kind: ", "ddim, ddpm, heun, dpm", "['ddim']"],
+    ),
     "sampler spacing none": (lambda: m.Sampler(spacing=None), ValueError, ["spacing: ", "trailing", "None"]),
     "sampler precision": (lambda: m.Sampler(precision="fp8"), ValueError, ["precision: ", "bfloat16", "'fp8'"]),
     "target list": (lambda: Model(net(), S, ["eps"]), ValueError, ["target: ", "eps, x0, v, flow", "['eps']"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -54,6 +55,17 @@ def test_a_network_that_is_told_words_takes_a_prompt():
     ground.controls["prompt"].value = "a hoero"
     film(ground)
     assert "hoero" in ground.message.value
+
+
+def test_a_student_has_nothing_to_set_but_its_seed_and_what_it_draws():
+    told = load_model("sprites-context")
+    for teacher, words in ((told, ()), (load_model("sprites"), ("prompt",))):
+        ground = playground(replace(teacher, times=(1000, 400, 0)), n=1)
+        assert ground.controls.keys() == {"seed", *words} and list(ground.classes) == list(told.classes) * (not words)
+        first = film(ground)
+        assert len(first["labels"]) == 3
+        ground.controls["seed"].value = 3
+        assert film(ground) != first and ground.message.value == "" and ground.progress.value == 0
 
 
 def test_without_a_class_guidance_has_nothing_to_push_towards(ground):

@@ -13,7 +13,7 @@ import torch
 from ddpm_teach.diffusion.guidance import guided
 from ddpm_teach.diffusion.schedule import linear
 from ddpm_teach.diffusion.steps import ddim_step, ddpm_step, dpm_step, heun_step, walk
-from ddpm_teach.diffusion.targets import TARGETS, clipped, from_eps
+from ddpm_teach.diffusion.targets import TARGETS, clipped, from_eps, from_v
 from ddpm_teach.diffusion.times import leading, quadratic, trailing
 from ddpm_teach.model import Model
 from ddpm_teach.nets import ContextUNet
@@ -144,6 +144,45 @@ def test_contexts_that_do_not_fit_are_refused_at_the_call(shape):
     model = Model(ContextUNet(1, 8, 3), linear(), classes=("a", "b", "c"))
     with pytest.raises(ValueError, match="contexts: "):
         Sampler().frames(model, 4, torch.zeros(shape))
+
+
+@pytest.mark.parametrize("times", [(1000, 750, 500, 250, 0), (1000, 300, 0), (1000, 0)])
+def test_a_student_walks_its_own_times_by_ddim_without_guidance(times):
+    """Whatever is told but what it knows anyway; its contexts are those of any network."""
+    model = Model(ContextUNet(1, 8, 3), linear(), "v", ("a", "b", "c"), times=times)
+    net, start = model.net.eval(), torch.randn(4, 1, 16, 16, generator=generator(1))
+    for contexts in (None, model.context("b"), model.context("b").expand(4, 3)):
+        told = net if contexts is None else guided(net, contexts, 1.0)
+        step = ddim_step(clipped(from_v(told, model.schedule), model.schedule), model.schedule)
+        for options in ({}, {"steps": len(times) - 1}, {"kind": "ddim", "spacing": "trailing", "guidance_scale": 1}):
+            sampler = Sampler(**options, precision="float32")
+            frames = list(sampler.frames(model, 4, contexts, seed=1))
+            assert [frame.t for frame in frames] == list(times) == sampler.times(model)
+            for frame, expected in zip(frames, walk(step, start, times), strict=True):
+                assert torch.equal(frame.x, expected.x)
+            assert torch.equal(sample(model, 4, contexts, seed=1, precision="float32", **options), frames[-1].x)
+    calls = []
+    net.register_forward_hook(lambda *_: calls.append(1))
+    sample(model, 1, seed=0, precision="float32")
+    assert len(calls) == len(times) - 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [dict(steps=50), dict(steps=1), dict(kind="dpm"), dict(kind="ddpm"), dict(spacing="leading"), dict(eta=0.1),
+     dict(guidance_scale=0.0), dict(guidance_scale=2.0)],
+)  # fmt: skip
+def test_a_student_refuses_what_it_was_not_made_for_before_its_network_runs(toy, bad):
+    model = replace(toy(), times=(1000, 500, 0))
+    ((name, value),) = bad.items()
+    for draw in (lambda: sample(model, 2, **bad), lambda: Sampler(**bad).frames(model, 2)):
+        with pytest.raises(ValueError, match=f"^{name}: .*1000, 500, 0.*got {value}; leave it out"):
+            draw()
+    assert not model.net.modes
+
+
+def test_without_a_number_of_steps_there_are_fifty(toy):
+    assert Sampler().times(toy()) == Sampler(steps=50).times(toy()) == trailing(1000, 50)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])

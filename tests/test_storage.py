@@ -208,6 +208,20 @@ def test_weights_come_back_in_half_precision_with_all_that_sampling_needs(tmp_pa
         assert torch.equal(a, b.half().to(b.dtype) if b.is_floating_point() else b), name
 
 
+def test_a_student_s_times_are_kept_with_its_weights(tmp_path):
+    for times in ((1000, 750, 500, 250, 0), ()):
+        model = Model(ContextUNet(1, 8, 2, 16), linear(), "v", times=list(times))
+        save_weights(tmp_path / "w", model)
+        assert load_model(tmp_path / "w").times == load_weights(tmp_path / "w").times == model.times == times
+        assert model.tuned("bfloat16").times == model.to("cpu").times == times
+        assert ("times" in read_tensors(tmp_path / "w", "weights")[1]) == bool(times)
+    tensors, meta = read_tensors(tmp_path / "w", "weights")
+    for wrong in ([500, 0], [1000, 500.5, 0], 4, None, ["1000", "0"]):
+        write_tensors(tmp_path / "bad", "weights", tensors, meta | {"times": wrong})
+        with pytest.raises(ValueError, match="(?s)bad: holds what can't be read here .*times"):
+            load_weights(tmp_path / "bad")
+
+
 @pytest.mark.parametrize("kind", ["weights", "checkpoint"])
 def test_weights_and_checkpoints_are_checked_like_any_file(tmp_path, kind):
     run = new_run()

@@ -59,6 +59,22 @@ def model(tokenizer, autoencoder_file):
     )
 
 
+def test_a_student_of_words_draws_in_its_own_steps(model, tmp_path):
+    """Neither the usual steps and guidance of words nor a negative caption are its own."""
+    student = replace(model, times=(1000, 300, 0))
+    drawn = student.draw(CAPTION, n=2, seed=3)
+    assert torch.equal(drawn, dt.sample(student, 2, student.context(CAPTION), seed=3))
+    dt.save_weights(tmp_path / "w", student)
+    assert dt.load_model(tmp_path / "w").times == (1000, 300, 0)
+    for bad in ({"steps": 20}, {"guidance_scale": 4.0}):
+        with pytest.raises(ValueError, match=rf"^{next(iter(bad))}: .*student walks its own times, 1000, 300, 0"):
+            student.draw(CAPTION, **bad)
+    with pytest.raises(ValueError, match="^negative: .*a student takes none"):
+        student.draw(CAPTION, negative="a king")
+    assert main(["sample", str(tmp_path / "w"), "--negative", "a king", "--png", str(tmp_path / "x.png")]) == 2
+    assert not (tmp_path / "x.png").exists()
+
+
 def test_drawing_is_guided_sampling_then_decoding(model):
     drawn = model.draw(CAPTION, n=2, seed=3, steps=4, guidance_scale=2.0)
     sampler = dt.Sampler(steps=4, guidance_scale=2.0)

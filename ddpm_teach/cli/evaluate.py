@@ -10,6 +10,7 @@ from ddpm_teach.checks import check_int
 from ddpm_teach.cli.options import (
     add_device,
     add_sampler,
+    announcement,
     check_output,
     device_named,
     file_name,
@@ -24,7 +25,6 @@ from ddpm_teach.evaluation.maps import nouns_in_boxes
 from ddpm_teach.evaluation.metrics import CLASSIFIERS
 from ddpm_teach.evaluation.reading import load_reader
 from ddpm_teach.evaluation.scenes import evaluate_scenes
-from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import Model
 from ddpm_teach.model_files import NAMES, load_model
 from ddpm_teach.sampler import Sampler
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         return _of_scenes(model, sampler_for(model, sampler, args), args)
     sampler = sampler_for(model, sampler, args)
     load(judge_of(model).dataset, "test")  # what is missing is told now
-    print(describe(device, sampler.precision), flush=True)
+    print(announcement(model, sampler, device), flush=True)
     result = evaluate(model, sampler, args.n, args.seed)
     print(f"{args.weights}, {sampler.kind}, {sampler.steps} steps, {result.n} samples")
     print(f"Fréchet distance  {result.frechet}   (training pictures in their place: {result.floor})")
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_scenes(model: Model, sampler: Sampler, args: argparse.Namespace) -> int:
     """Has captions drawn, and prints how much of what they ask for is there."""
-    print(describe(model.device, sampler.precision), flush=True)
+    print(announcement(model, sampler, model.device), flush=True)
     reader, tuned, how = load_reader(), model.tuned(sampler.precision), asdict(sampler)
     result = evaluate_scenes(lambda captions, seed: tuned.draw(captions, seed=seed, **how), reader, args.n, args.seed)
     if not model.net.config.get("pooled"):  # which sees one word, the mean of all

@@ -103,12 +103,12 @@ def add_sampler(command: argparse.ArgumentParser) -> None:
     from ddpm_teach.diffusion.times import SPACINGS
     from ddpm_teach.hardware.precision import PRECISIONS
     from ddpm_teach.model import DRAW_SCALE, DRAW_STEPS
-    from ddpm_teach.sampler import SAMPLERS, Sampler
+    from ddpm_teach.sampler import SAMPLERS, STEPS, Sampler
 
     defaults = defaults_of(Sampler)
     words = [
         ("sampler", str, f"{', '.join(SAMPLERS)} (default: {defaults['kind']})"),
-        ("steps", int, f"moves from noise to picture (default: {defaults['steps']}; {DRAW_STEPS} for a prompt)"),
+        ("steps", int, f"moves to the picture (default: {STEPS}, {DRAW_STEPS} for a prompt, or a student's own)"),
         ("spacing", str, f"of the times: {', '.join(SPACINGS)} (default: {defaults['spacing']})"),
         ("eta", float, f"only for ddim: 0 adds no noise, 1 as much as ddpm (default: {defaults['eta']:g})"),
         ("guidance", float, f"scale; 1 is without (default: {GUIDANCE:g} for a class, {DRAW_SCALE:g} for a prompt)"),
@@ -146,23 +146,33 @@ def sampler_of(args: argparse.Namespace) -> Sampler:
 
 
 def sampler_for(model: Model, sampler: Sampler, args: argparse.Namespace) -> Sampler:
-    """The sampler for a model: guidance, and of words the steps, are the usual ones unless given.
+    """The sampler for a model: guidance, and of words the steps, are the usual ones unless given, and guidance is for a
+    network that is told something; a student has its own walk, and guidance inside.
 
     Raises:
-        ValueError: for guidance without effect, or more steps than the model's schedule has.
+        ValueError: for guidance without effect, more steps than the model's schedule has, or what a student can't.
     """
-    from ddpm_teach.diffusion.times import SPACINGS
     from ddpm_teach.model import DRAW_SCALE, DRAW_STEPS
 
-    if model.tokenizer is not None and args.steps is None:
+    if model.tokenizer is not None and args.steps is None and not model.times:
         sampler = replace(sampler, steps=DRAW_STEPS)
-    SPACINGS[sampler.spacing](model.schedule.T, sampler.steps)
+    sampler = replace(sampler, steps=len(sampler.times(model)) - 1)
+    if model.times:
+        return sampler
     if model.tokenizer is not None or takes_classes(model):
         usual = GUIDANCE if model.tokenizer is None else DRAW_SCALE
         return sampler if args.guidance is not None else replace(sampler, guidance_scale=usual)
     if args.guidance is not None:
         raise ValueError(f"--guidance: the network of {args.weights} takes no class; leave the option out")
     return sampler
+
+
+def announcement(model: Model, sampler: Sampler, device: torch.device) -> str:
+    """What is said before sampling: how it's computed and, of a student, which walk is its own."""
+    from ddpm_teach.hardware.precision import describe
+
+    walk = " → ".join(map(str, model.times))
+    return describe(device, sampler.precision) + (f"\na student, which walks {walk}" if walk else "")
 
 
 def takes_classes(model: Model) -> bool:

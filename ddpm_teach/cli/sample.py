@@ -16,6 +16,7 @@ from ddpm_teach.checks import check_int
 from ddpm_teach.cli.options import (
     add_device,
     add_sampler,
+    announcement,
     check_output,
     device_named,
     file_name,
@@ -26,7 +27,6 @@ from ddpm_teach.cli.options import (
     whole,
 )
 from ddpm_teach.evaluation.evaluate import chunk_seed
-from ddpm_teach.hardware.precision import describe
 from ddpm_teach.model import Model
 from ddpm_teach.model_files import NAMES, load_model
 from ddpm_teach.sampler import Sampler
@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if names:
         contexts = model.context(*names, n=args.n, rng=torch.Generator("cpu").manual_seed(args.seed))
     if args.negative is not None:
+        if model.times:
+            raise ValueError("--negative: acts through guidance, and a student has its own; leave the option out")
         if sampler.guidance_scale == 1:
             raise ValueError("--negative: acts through guidance alone, and --guidance 1 is none; use 4")
         negative = model.context(args.negative)
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     columns = _columns(args.n, bool(names))
     if args.gif:
         _check_film(model, count, columns, sampler.steps + 1, args.gif)
-    print(describe(device, sampler.precision), flush=True)
+    print(announcement(model, sampler, device), flush=True)
     frames = draw(model, sampler, contexts, count, args.seed, bool(args.gif), negative)
     scale = _scale(count)
     if png:

@@ -1,4 +1,4 @@
-"""What a network can be told of a picture beside its class: a row of zeros and ones, from a table of words. Lesson 05.
+"""What a network can be told of a picture: its class, or a row of zeros and ones from a table of words. Lesson 05.
 
 A table is a dictionary column → (n,) words; `Attributes` is its key, column → the words that occur, "none" left out. In
 a row every word has a place: 1 where the picture has it. A picture with nothing in a column has zeros there.
@@ -12,13 +12,31 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 Attributes = Mapping[str, tuple[str, ...]]
 Table = Mapping[str, np.ndarray]
 Claim = Sequence[Mapping[str, frozenset[str]]]  # one thing said of a picture, in each way that it may be meant
 NONE = "none"
+
+
+def one_hot(
+    classes: Sequence[str], names: Sequence[str], n: int, rng: torch.Generator | None = None
+) -> Float[Tensor, "b d"]:
+    """n one-hot rows for each class named, in capitals or not; without names, n rows of any class, drawn from `rng`.
+
+    Raises:
+        ValueError: for an unknown class.
+    """
+    known = [name.lower() for name in classes]
+    for name in names:
+        if name.lower() not in known:
+            raise ValueError(f"class: unknown class {name!r}; known are {', '.join(classes)}")
+    places = torch.tensor([known.index(name.lower()) for name in names], device="cpu").repeat_interleave(n)
+    if not names:
+        places = torch.randint(len(known), (n,), generator=rng, device="cpu")
+    return torch.eye(len(known), device="cpu")[places]
 
 
 def words_of(table: Table) -> dict[str, tuple[str, ...]]:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from ddpm_teach.checks import check_int
+from ddpm_teach.checks import check_int, shown
 
 
 def trailing(T: int, steps: int) -> list[int]:
@@ -28,6 +29,16 @@ def quadratic(T: int, steps: int) -> list[int]:
     """Spacing that shrinks towards the picture: round(T · (k / steps)²), k = steps…0, but at least k: no time twice."""
     check_int("steps", steps, 1, T)
     return [max(k, (2 * T * k * k + steps**2) // (2 * steps**2)) for k in range(steps, -1, -1)]
+
+
+def check_student_times(times: Iterable[int], T: int) -> tuple[int, ...]:
+    """`times` as a tuple, if they are the times of a student's walk: none, or whole numbers that fall from T to 0."""
+    if not isinstance(times, Iterable):
+        raise TypeError(f"times: expected a list of times from {T} to 0, got {shown(times)}; use trailing({T}, 4)")
+    times = tuple(check_int("times", t, 0, T) for t in times)
+    if times and list(times) != sorted({T, *times, 0}, reverse=True):
+        raise ValueError(f"times: expected times that fall from {T} to 0, got {shown(times)}; use trailing({T}, 4)")
+    return times
 
 
 def ldm_uniform(T: int, steps: int) -> list[int]:

@@ -107,8 +107,10 @@ def to_pipeline(model: Model) -> CoursePipeline:
     """A model of ours as a diffusers pipeline; the network is copied.
 
     Raises:
-        ValueError: for a target that diffusers' DDIM can't read, or a network of your own.
+        ValueError: for a target that diffusers' DDIM can't read, a network of your own, or a student.
     """
+    if model.times:
+        raise ValueError(f"model: expected a network for any times, got a student of {model.times}; pass its teacher")
     scheduler = to_scheduler(model.schedule, model.target, model.limit)
     if not nets.is_known(model.net):
         raise ValueError(f"model: expected a network of this course, got a {type(model.net).__name__}")

@@ -78,7 +78,7 @@ class Playground:
         model: computes as the device is fastest, converted or recorded once for all films.
         controls: "sampler", "spacing", "steps", "eta", "seed", "guidance" where something can be named, and "prompt"
             for a network that is told attributes ("a king with green hair") or words, and of words "negative" →
-            ipywidget; setting a value is like moving it by hand.
+            ipywidget; setting a value is like moving it by hand. Of a student "seed" and "prompt" alone.
         classes: name of a class → its slider, apart, since a class may be called "seed".
         film: the film's widget; of a prompt of words it has their maps below, for the first picture.
         message: what is going on, or what went wrong, in words.
@@ -93,13 +93,16 @@ class Playground:
         names = () if named or words or model.context_dim is None else model.classes
         self.classes = {name: _slider(FloatSlider, float(i == 0), 0.0, 1.0, 0.05, name) for i, name in enumerate(names)}
         self.controls = _controls(steps, model.schedule.T, bool(names) or named or words)
+        if model.times:  # a student knows one walk, and no guidance but its own
+            self.controls = {"seed": self.controls["seed"]}
         if named:
             self.controls["prompt"] = ipywidgets.Text("a hero", description="prompt", continuous_update=False, **STYLED)
         if words:
             known = [word for word in model.tokenizer.words if word.isalnum()]
             self.controls["prompt"] = PromptField(value=SCENE, words=known, description="prompt", layout=WIDE)
-            self.controls["negative"] = PromptField(words=known, description="negative", layout=WIDE)
-            self.controls["guidance"].value = DRAW_SCALE
+            if not model.times:
+                self.controls["negative"] = PromptField(words=known, description="negative", layout=WIDE)
+                self.controls["guidance"].value = DRAW_SCALE
         self.message = ipywidgets.HTML()
         self.progress = ipywidgets.FloatProgress(
             min=0, max=1, layout={"width": "100%", "max_width": "640px", "height": "12px"}
@@ -136,21 +139,23 @@ class Playground:
 
     def frames(self, settings: dict[str, Any]) -> Iterator[Frame]:
         """The walk that the settings ask for, computed as it is read."""
-        kind, mixture = settings["sampler"], settings["mixture"]
+        mixture = settings["mixture"]
         prompt = settings.get("prompt", "").strip()
         unwanted = settings.get("negative", "").strip()
         contexts = torch.tensor([mixture], dtype=torch.float32, device="cpu") if any(mixture) else None
         if prompt:
             rng = torch.Generator("cpu").manual_seed(settings["seed"])
             contexts = self.model.context(prompt, n=self.n, rng=rng)
-        sampler = Sampler(
-            kind,
-            steps=settings["steps"],
-            spacing=settings["spacing"],
-            eta=settings["eta"] if kind == "ddim" else 0.0,
-            # without a class or a prompt guidance has nothing to push towards
-            guidance_scale=1.0 if contexts is None else settings["guidance"],
-        )
+        sampler = Sampler()
+        if not self.model.times:
+            sampler = Sampler(
+                settings["sampler"],
+                steps=settings["steps"],
+                spacing=settings["spacing"],
+                eta=settings["eta"] if settings["sampler"] == "ddim" else 0.0,
+                # without a class or a prompt guidance has nothing to push towards
+                guidance_scale=1.0 if contexts is None else settings["guidance"],
+            )
         negative = self.model.context(unwanted) if unwanted and sampler.guidance_scale != 1 else None
         return self.model.decoded_frames(sampler.frames(self.model, self.n, contexts, settings["seed"], negative))
 
@@ -164,7 +169,8 @@ class Playground:
             raise TimeoutError(f"seconds: the playground is still sampling after {seconds}")
 
     def _moved(self, change: object) -> None:
-        self.controls["eta"].disabled = self.controls["sampler"].value != "ddim"
+        if "eta" in self.controls:
+            self.controls["eta"].disabled = self.controls["sampler"].value != "ddim"
         self._latest.ask(self.settings())
 
     def _work(self, settings: dict[str, Any], stale: Callable[[], bool]) -> None:
@@ -176,7 +182,7 @@ class Playground:
             if stale():
                 return
             looks.append(look)
-            self.progress.value = len(looks) / (settings["steps"] + 1)
+            self.progress.value = len(looks) / (len(self.model.times) or settings["steps"] + 1)
         self.scrubber = scrub([frame for frame, _ in looks], self.model.schedule)
         alt = f"what each word of “{caption}” lights"
         scale = max(1, BELOW // self.model.picture_shape[2])
@@ -233,7 +239,7 @@ def playground(model: Model, *, n: int = 8, steps: int = 20) -> Playground:
     Args:
         model: what `load_model` gives, or a Model of your own network.
         n: pictures in the film.
-        steps: at the start, 1…100, or 1…T where T is less.
+        steps: at the start, 1…100, or 1…T where T is less; a student has its own.
 
     Raises:
         TypeError: for something else than a Model.
