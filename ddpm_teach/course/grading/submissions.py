@@ -148,22 +148,27 @@ def take(cells: Sequence[Cell], name: str, exercises: Iterable[Exercise]) -> Tak
     named = _by_function(exercises, text, name)
     taken = Taken([], [])
     for cell in cells:
-        code = SHELL.sub(r"\1pass", cell.code)
         try:
-            nodes = ast.parse(code).body
+            nodes = _parsed(cell.code)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            told = (
-                f"{type(error).__name__}: {getattr(error, 'msg', error)}, in line {getattr(error, 'lineno', None) or 1}"
-            )
-            for function in set(re.findall(r"^(?:async )?def (\w+)", code, re.MULTILINE)):
+            line = getattr(error, "lineno", None) or 1
+            told = f"{type(error).__name__}: {getattr(error, 'msg', error)}, in line {line} of its cell"
+            for function in set(re.findall(r"^(?:async )?def (\w+)", cell.code, re.MULTILINE)):
                 taken.candidates.extend(Candidate(one, cell, None, told) for one in named.get(function, ()))
             continue
-        linecache.cache[cell.name] = (len(code), None, code.splitlines(keepends=True), cell.name)
+        linecache.cache[cell.name] = (len(cell.code), None, cell.code.splitlines(keepends=True), cell.name)
         for node in nodes:
             if isinstance(node, ast.FunctionDef) and node.name in named:
                 taken.candidates.extend(Candidate(one, cell, node) for one in named[node.name])
             taken.rest.append((cell, node))
     return taken._replace(rest=_needed(taken))
+
+
+def _parsed(code: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(code).body
+    except SyntaxError:
+        return ast.parse(SHELL.sub(r"\1pass", code)).body
 
 
 def _needed(taken: Taken) -> list[tuple[Cell, ast.stmt]]:
