@@ -28,7 +28,7 @@ from tests.test_classroom import EXAMPLE
 
 ALL = [exercise for group in exercises.declared().values() for exercise in group]
 CALL = "__import__('ddpm_teach').exercises.find({id!r}).{what}(*{arguments})"
-SECONDS = 8
+SECONDS = 3
 PATCH = """
 def patched(function):
     import torch
@@ -112,6 +112,8 @@ def kinds(exercise, folder, port):
             "solved",
             "passed",
         ),
+        "lambda": ([f"{name} = lambda {names}: {by_ours(exercise).removeprefix('return ')}"], "solved", "passed"),
+        "no function": ([f"{name} = 3"], "error", "no function"),
         "magic": (["%matplotlib inline\n!pip install torch\n" + right, "raise SystemExit"], "solved", "passed"),
         "no Python": ([right.replace("return", "return return")], "error", "SyntaxError"),
         "at a definition": ([LOOP, function(exercise, f"return ours({names})")], "error", "the file took more than"),

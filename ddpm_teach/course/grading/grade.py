@@ -58,7 +58,8 @@ def grade(
             which anybody handed something in.
         own: the folder of the class's own exercises; None for the current one, where there need be none.
         seed: of the inputs; 0 gives those of `check`, which students can look up. See new_seed.
-        seconds: for each function; for a whole file ALLOWANCES times as many.
+        seconds: of processor time for each function; for a whole file ALLOWANCES times as many. On the clock it may
+            take WAITING times as long (processes.py).
         unsafe: whether to go on where this system can't isolate submissions.
         say: is called with a line after each student.
 
@@ -79,7 +80,7 @@ def grade(
     folder = (Path() if own is None else own).resolve()
     expected = _expected(lessons, folder)
     works = find_work(submissions.resolve())
-    request = Request(Path(), tuple(expected), folder, seed, MEMORY, ALLOWANCES * seconds + 1, unsafe)
+    request = Request(Path(), tuple(expected), folder, seed, MEMORY, ALLOWANCES * seconds + 60, unsafe)
     groups = [[request._replace(path=path) for path in work.files] for work in works]
     workers = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 

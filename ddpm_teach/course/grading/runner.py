@@ -72,7 +72,7 @@ def _run(request: Request, pipe: int) -> None:
     data = request.path.read_bytes()
     torch.set_num_threads(1)
     known = [exercise for group in exercises.declared(request.own).values() for exercise in group]
-    known = [one for one in known if one.id in request.ids and f"def {one.answer.__name__}".encode() in data]
+    known = [one for one in known if one.id in request.ids and one.answer.__name__.encode() in data]
     cases = {exercise.id: exercise.inputs(request.seed) for exercise in known}  # before anything of the file is run
     os.chdir("/")
     sandbox.limit(request.memory, request.seconds)
@@ -102,10 +102,11 @@ def _tried(copy: submissions.Candidate, cases: list[tuple], space: dict[str, Any
     if copy.node is None:
         return {"trouble": copy.trouble}
     error = submissions.run(copy.cell, copy.node, space)
-    function = space.get(copy.node.name)
+    name = copy.exercise.answer.__name__
+    function = space.get(name)
     if error is not None or not callable(function):
-        told = f"{type(error).__name__}: {message(error)}" if error is not None else "a decorator makes it no function"
-        return {"trouble": f"{copy.node.name} can't be defined: {told}"}
+        told = f"{type(error).__name__}: {message(error)}" if error is not None else "it is no function"
+        return {"trouble": f"{name} can't be used: {told}"}
     order = random.Random(seed).sample(range(len(cases)), len(cases))  # an answer can't count its calls
     try:
         made = attempt(function, copy.exercise.answer, [cases[i] for i in order])
@@ -115,7 +116,7 @@ def _tried(copy: submissions.Candidate, cases: list[tuple], space: dict[str, Any
             )
         return wire.to_line(made)
     except BaseException as error:  # KeyboardInterrupt, or too little memory to say what was done
-        return {"trouble": f"{copy.node.name} raises {type(error).__name__}: {message(error)}"}
+        return {"trouble": f"{name} raises {type(error).__name__}: {message(error)}"}
 
 
 def _first(pair: tuple[int, Any]) -> int:

@@ -21,7 +21,6 @@ import signal
 import socket
 import struct
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -145,7 +144,8 @@ def _reason() -> str:
 
 def _readable() -> Iterator[str]:
     """Where Python, the package and its data lie, and what libraries ask about the processor."""
-    yield from {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
+    yield from {sys.prefix, sys.base_prefix, sys.exec_prefix}
+    yield from (path for path in sys.path if Path(path).name in ("site-packages", "dist-packages"))  # a user's own, too
     yield from (str(PACKAGE), str(course_path("data")), str(course_path("notebooks")), *SYSTEM)
 
 

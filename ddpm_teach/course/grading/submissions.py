@@ -1,7 +1,7 @@
 """What students handed in: which files are whose, and what of a file is run.
 
 Of a notebook, or of a file of functions, that is the exercises' functions, and what they name: imports, functions and
-classes beside them, and plain numbers and words. All other statements, checks and outputs are passed over, so that no
+classes beside them, and plain values. All other statements, checks and outputs are passed over, so that no
 edit of them counts.
 """
 
@@ -24,6 +24,7 @@ from ddpm_teach.course.exercises.own import ID
 LARGEST = 64 * 2**20  # bytes of a file; lessons have 1.5 million at most
 SUFFIXES = (".ipynb", ".py")
 SHELL = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)  # IPython's lines, which aren't Python's
+IMPORTS = (ast.Import, ast.ImportFrom)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 MOST_FILES = 50  # of a student
 MOST_COPIES = 5  # of one function in a file that are tried, the last ones
@@ -158,8 +159,10 @@ def take(cells: Sequence[Cell], name: str, exercises: Iterable[Exercise]) -> Tak
             continue
         linecache.cache[cell.name] = (len(cell.code), None, cell.code.splitlines(keepends=True), cell.name)
         for node in nodes:
-            if isinstance(node, ast.FunctionDef) and node.name in named:
-                taken.candidates.extend(Candidate(one, cell, node) for one in named[node.name])
+            if not isinstance(node, IMPORTS):
+                taken.candidates.extend(
+                    Candidate(one, cell, node) for name in _given(node) for one in named.get(name, ())
+                )
             taken.rest.append((cell, node))
     return taken._replace(rest=_needed(taken))
 
@@ -190,7 +193,7 @@ def _names(nodes: Iterable[ast.stmt]) -> set[str]:
 
 def _given(node: ast.stmt) -> set[str]:
     """The names that a statement gives, if it is one of those that count."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
+    if isinstance(node, IMPORTS):
         return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
     if isinstance(node, DEFINITIONS):
         return {node.name}
@@ -217,9 +220,11 @@ def _by_function(exercises: Iterable[Exercise], text: str, name: str) -> dict[st
 
 
 def _is_plain(node: ast.stmt) -> bool:
-    """Whether it gives a plain value a name: `T = 1000`."""
+    """Whether it gives a plain value a name, or a function without one: `T = 1000`, `half = lambda x: x / 2`."""
     if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
         return False
+    if isinstance(node.value, ast.Lambda):
+        return True
     try:
         ast.literal_eval(node.value)
         return True
