@@ -20,7 +20,7 @@ from ddpm_teach.cli import main
 from ddpm_teach.course import classroom, exercises
 from ddpm_teach.course.exercises.attempt import attempt
 from ddpm_teach.course.exercises.own import FILE
-from ddpm_teach.course.grading import grade as grading, wire
+from ddpm_teach.course.grading import grade as grading, runner, wire
 from ddpm_teach.course.grading.grade import Row, grade, to_csv
 from ddpm_teach.course.grading.report import page, read_csv
 from ddpm_teach.course.grading.sandbox import CannotIsolate
@@ -246,7 +246,7 @@ def test_other_seeds_give_other_inputs_which_the_solution_solves(exercise):
 @pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.id)
 def test_with_other_inputs_each_mistake_is_called_by_its_name(exercise):
     for seed in range(1, 6):
-        cases = exercise.inputs(seed)
+        cases = runner.inputs(exercise, seed)
         right = exercise.right(cases)
         for mistake in exercise.mistakes:
             report = exercise.judge(attempt(mistake.function, exercise.answer, cases), cases, right)
@@ -428,7 +428,7 @@ def test_what_can_t_be_graded_is_told_in_one_sentence(tmp_path, monkeypatch, cap
         "grade hand --csv hand": ["--csv", "folder"],
         "grade hand --csv a.csv --lessons 99": ["--lessons", "'99'"],
         "grade hand --csv a.csv --seconds 0": ["--seconds"],
-        "grade hand --csv a.csv --seed -1": ["--seed"],
+        "grade hand --csv a.csv --seed 0": ["--seed"],
         "grade hand --csv a.csv --exercises none": ["--exercises", FILE],
         "report nowhere.csv --out a.html": ["nowhere.csv"],
         "report table.csv --out a.html": ["table.csv", "sentence"],

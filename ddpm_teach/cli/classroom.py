@@ -57,7 +57,7 @@ def _add_grade(grade: argparse.ArgumentParser) -> None:
     text = "numbers of those whose exercises are expected, and own (default: the exercises that anybody handed in)"
     grade.add_argument("--lessons", nargs="+", metavar="LESSON", help=text)
     grade.add_argument("--exercises", type=file_path, metavar="FOLDER", help=OWN)
-    grade.add_argument("--seed", type=whole, metavar="N", help="of the random inputs (default: new ones each time)")
+    grade.add_argument("--seed", type=whole, metavar="N", help="of the new inputs (default: another each time)")
     text = "of processor time for each function; six times that for a whole file (default: 10)"
     grade.add_argument("--seconds", type=whole, default=10, metavar="N", help=text)
     text = "go on where this system can't isolate submissions: they can then do whatever you can"

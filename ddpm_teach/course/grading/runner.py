@@ -19,6 +19,7 @@ from ddpm_teach.course import exercises
 from ddpm_teach.course.exercises.attempt import attempt
 from ddpm_teach.course.exercises.catalogue import of_the_course
 from ddpm_teach.course.exercises.compare import message
+from ddpm_teach.course.exercises.engine import Exercise
 from ddpm_teach.course.grading import sandbox, submissions, wire
 
 of_the_course()  # here, so that no process needs to
@@ -44,6 +45,11 @@ class Request(NamedTuple):
     memory: int
     seconds: int
     unsafe: bool
+
+
+def inputs(exercise: Exercise, seed: int) -> list[tuple]:
+    """What an exercise is graded on: the cases of `check`, which tell its mistakes apart, and new ones."""
+    return exercise.inputs() + exercise.inputs(seed)
 
 
 def main(request: Request, pipe: Connection) -> None:
@@ -73,7 +79,7 @@ def _run(request: Request, pipe: int) -> None:
     torch.set_num_threads(1)
     known = [exercise for group in exercises.declared(request.own).values() for exercise in group]
     known = [one for one in known if one.id in request.ids and one.answer.__name__.encode() in data]
-    cases = {exercise.id: exercise.inputs(request.seed) for exercise in known}  # before anything of the file is run
+    cases = {exercise.id: inputs(exercise, request.seed) for exercise in known}  # before anything of the file is run
     os.chdir("/")
     sandbox.limit(request.memory, request.seconds)
     try:
