@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -414,6 +415,40 @@ def test_where_the_kernel_can_t_isolate_nothing_is_run_unless_the_lecturer_says_
     assert len(run.stderr.splitlines()) == 1 and "Landlock" in run.stderr and "--unsafe" in run.stderr
     assert [row.result for row in read_csv(tmp_path / "grades.csv")] == ["solved"]
     assert (tmp_path / "run").exists()
+
+
+def marked(mark):
+    """The sessions of the processes that have a mark in their environment."""
+    found = set()
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (place / "environ").read_bytes():
+                found.add(os.getsid(int(place.name)))
+        except OSError:  # it has ended, or is somebody else's
+            continue
+    return found
+
+
+def until(holds):
+    for _ in range(1500):
+        if holds():
+            return
+        time.sleep(0.2)
+    pytest.fail("it doesn't come")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_when_grading_is_killed_nothing_goes_on(tmp_path):
+    hand_in(tmp_path / "hand" / "anna.py", [function(ALL[0], "import time\ntime.sleep(1000)")])
+    mark = f"DDPM_TEACH_MARK={tmp_path}"
+    environment = os.environ | {"PYTHONPATH": str(Path(ddpm_teach.__file__).parents[1]), **dict([mark.split("=")])}
+    words = ["-m", "ddpm_teach", "class", "grade", "hand", "--csv", "grades.csv", "--seconds", "900", "--unsafe"]
+    with subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as run:
+        until(lambda: run.poll() is not None or len(marked(mark)) == 2)
+        assert run.poll() is None
+        run.kill()
+    until(lambda: not marked(mark))
+    assert not (tmp_path / "grades.csv").exists()
 
 
 def test_what_can_t_be_graded_is_told_in_one_sentence(tmp_path, monkeypatch, capsys):

@@ -55,8 +55,8 @@ def inputs(exercise: Exercise, seed: int) -> list[tuple]:
 def main(request: Request, pipe: Connection) -> None:
     """The whole life of a process; nothing of it goes on after its end."""
     try:
-        os.setsid()
         sandbox.die_with_parent()
+        os.setsid()
         sandbox.keep_only(pipe.fileno())
         _run(request, pipe.fileno())
     except BaseException as error:
