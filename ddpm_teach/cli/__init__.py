@@ -24,7 +24,7 @@ COMMANDS = {
     "evaluate": "how good are the samples? (lesson 10)",
     "build": "execute lessons in place, reproducibly",
     "home": "write the course's address into its lessons, for Google Colab",
-    "class": "lessons for a class, for its students and its teachers",
+    "class": "lessons for a class, its grades, and a page about the mistakes that it makes",
 }
 MODULES = {"class": "classroom"}  # where a command's name can't be a module's
 EXAMPLES = """examples:

@@ -19,10 +19,10 @@ from torch import Tensor
 
 
 class Outcome(NamedTuple):
-    """What one call came to: a value or an error, and the places of the arguments that it changed."""
+    """What one call came to: a value or an error (or its words, `Raised`), and the places of what it changed."""
 
     value: Any = None
-    error: BaseException | None = None
+    error: Any = None
     changed: tuple[int, ...] = ()
 
 
@@ -42,6 +42,14 @@ def outcome_of(function: Callable, case: tuple) -> Outcome:
     )
 
 
+class Nowhere(io.TextIOBase):
+    """A text file that keeps nothing, so that gigabytes can be printed to it."""
+
+    def write(self, text: str) -> int:
+        """As if all of it had been written."""
+        return len(text)
+
+
 @contextlib.contextmanager
 def at_the_start() -> Iterator[None]:
     """Torch as it is when a process begins, whatever a notebook has set: the CPU, float32, gradients, seed 0.
@@ -53,8 +61,8 @@ def at_the_start() -> Iterator[None]:
         stack.enter_context(torch.device("cpu"))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        stack.enter_context(contextlib.redirect_stdout(Nowhere()))
+        stack.enter_context(contextlib.redirect_stderr(Nowhere()))
         stack.enter_context(warnings.catch_warnings())
         stack.callback(torch.set_default_dtype, dtype)
         warnings.simplefilter("ignore")

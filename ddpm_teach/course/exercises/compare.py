@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,13 +14,29 @@ from torch import Tensor
 from ddpm_teach.course.exercises.calls import Outcome
 
 
+class Raised(NamedTuple):
+    """An error in words: its type with the module, the first line of its message, and what a learner reads."""
+
+    kind: str
+    text: str
+    told: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException | Raised | None, told: str = "") -> Raised:
+        """The words for an error, which may be words already; for None they are those of no error."""
+        if isinstance(error, Raised):
+            return error
+        return cls(f"{type(error).__module__}.{type(error).__qualname__}", message(error), told)
+
+
 def alike(a: Outcome, b: Outcome, tolerance: float) -> bool:
     """Whether two functions came to the same: errors of one type and one message, or values that agree.
 
     Numbers in the messages don't count: the same mistake, made in another order, meets other sizes.
     """
     if a.error is not None or b.error is not None:
-        return type(a.error) is type(b.error) and _without_numbers(a.error) == _without_numbers(b.error)
+        one, other = (Raised.of(error) for error in (a.error, b.error))
+        return one.kind == other.kind and _without_numbers(one.text) == _without_numbers(other.text)
     return not difference(a.value, b.value, tolerance)
 
 
@@ -33,8 +49,8 @@ def message(error: BaseException | None) -> str:
         return ""
 
 
-def _without_numbers(error: BaseException | None) -> str:
-    return re.sub(r"#(, #)*", "#", re.sub(r"0x[0-9a-f]+|-?\d+(\.\d+)?(e-?\d+)?", "#", message(error)))
+def _without_numbers(text: str) -> str:
+    return re.sub(r"#(, #)*", "#", re.sub(r"0x[0-9a-f]+|-?\d+(\.\d+)?(e-?\d+)?", "#", text))
 
 
 def difference(got: Any, expected: Any, tolerance: float) -> str:

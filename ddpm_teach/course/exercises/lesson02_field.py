@@ -33,10 +33,16 @@ field = Exercise(
         ([(3, 1), (2, 2), (3, 1), (2, 2), (3, 1)],),
         ([(3, 1)] * 2 + ([(3, 1)] * 4 + [(2, 2)]) * 2,),
         ([(3, 1), (3, 1), (4, 2)] * 4,),
+        *((_layers(n, rng),) for n in (5, 6)),
     ],
     reference=lambda layers: _receptive_field(layers),
     tolerance=0,
 )
+
+
+def _layers(n, rng):
+    kernels, strides = torch.randint(2, 5, (n,), generator=rng), torch.randint(1, 3, (n,), generator=rng)
+    return list(zip(kernels.tolist(), strides.tolist(), strict=True))
 
 
 def _receptive_field(layers):

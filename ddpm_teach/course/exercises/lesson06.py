@@ -138,7 +138,8 @@ def _(xt, eps_hat, ab_t, ab_s):
 
 
 def moves_and_etas(rng: torch.Generator) -> Iterator[tuple[float, float, float]]:
-    return ((a, b, eta) for a, b in SHARES for eta in (1.0, 0.5, 0.0))
+    between = 0.3 + torch.rand((), generator=rng).item() / 2
+    return ((a, b, eta) for a, b in SHARES for eta in (1.0, between, 0.0))
 
 
 def _sigma(ab_t: float, ab_s: float, eta: float) -> float:
@@ -158,7 +159,7 @@ randomness = Exercise(
         r"Lesson 04 has the variance, with $\bar\alpha_s$ in the place of $\bar\alpha_{t-1}$ and $1-\bar\alpha_t/\bar\alpha_s$ in that of $\beta_t$.",
         r"$\sigma^2 = \eta^2\,\frac{1-\bar\alpha_s}{1-\bar\alpha_t}\,\bigl(1-\frac{\bar\alpha_t}{\bar\alpha_s}\bigr)$; it is 0 at the last step by itself.",
     ),
-    covers="five pairs of times, the last step among them, η of 0, 0.5 and 1",
+    covers="five pairs of times, the last step among them, η of 0, 1 and between",
     cases=moves_and_etas,
     reference=_sigma,
     tolerance=1e-6,
@@ -212,10 +213,11 @@ spacing = Exercise(
         "A list with n moves has n + 1 times.",
         "`round(T * k / steps)` for k from `steps` down to 0. (No test asks for a half, where rounding is a matter of taste.)",
     ),
-    covers="all numbers of steps of T = 1 to 12, and 7, 30, 50 and 999 steps of 1000",
+    covers="all numbers of steps of T = 1 to 12, and five numbers of steps of 1000, 999 among them",
     cases=lambda rng: [
         (T, steps)
-        for T, steps in [(T, n) for T in range(1, 13) for n in range(1, T + 1)] + [(1000, n) for n in (7, 30, 50, 999)]
+        for T, steps in [(T, n) for T in range(1, 13) for n in range(1, T + 1)]
+        + [(1000, n) for n in (7, 30, *torch.randint(31, 999, (2,), generator=rng).tolist(), 999)]
         if not any((2 * T * k) % steps == 0 and (2 * T * k // steps) % 2 for k in range(steps))
     ],
     reference=trailing,

@@ -177,7 +177,8 @@ def draws(rng: torch.Generator) -> Iterator[tuple[Callable[[int], Tensor], float
         alone = torch.cat([off[:1], torch.zeros_like(off[1:])])
         for direction in (off, off**3, off.abs(), alone):
             direction = direction / direction.square().mean().sqrt()
-            for tolerance in (0.07, 0.012, 0.5):
+            half = 2 ** torch.randint(0, 3, (), generator=rng).item()
+            for tolerance in (0.07 / half, 0.012 / half, 0.5):
                 yield lambda n, a=limit, b=direction: a + b / n, tolerance
 
 
@@ -205,7 +206,7 @@ doubling = Exercise(
         "A `while` loop that doubles `n`, and goes on as long as the difference is larger than the tolerance.",
         "Root mean square, read backwards: `.square().mean().sqrt()` of the difference.",
     ),
-    covers="pictures of several sizes that come nearer to a limit, three tolerances",
+    covers="pictures of several sizes that come nearer to a limit, several tolerances",
     cases=draws,
     reference=_steps,
 )

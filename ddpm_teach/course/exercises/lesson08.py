@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -104,6 +106,11 @@ def _(steps, jumps):
 SHARES = [(0.5, 0.8), (0.3, 0.31), (4e-5, 4.1e-5), (0.9, 0.99), (0.0058, 0.2), (0.7, 0.9999)]  # ᾱ_t, ᾱ_s
 
 
+def _pairs(rng: torch.Generator) -> Iterator[tuple[float, float]]:
+    for ab_t, share in torch.rand(3, 2, generator=rng, dtype=torch.float64).tolist():
+        yield 0.01 + 0.9 * ab_t, 0.01 + 0.9 * ab_t + (0.99 - 0.9 * ab_t) * (0.1 + 0.8 * share)
+
+
 def _weight(ab_t: float, ab_s: float) -> float:
     """The means' distance for a unit error of x̂_0, squared, over twice the posterior's variance."""
     beta_ts = 1 - ab_t / ab_s
@@ -127,7 +134,7 @@ weight = Exercise(
         r"Lesson 01's signal-to-noise ratio is $\text{SNR}_t = \bar\alpha_t/(1-\bar\alpha_t)$. Write down $\text{SNR}_s - \text{SNR}_t$ over a common denominator.",
     ),
     covers="six pairs of times, short and long moves, at little and at much noise",
-    cases=lambda rng: SHARES,
+    cases=lambda rng: [*SHARES[:3], *_pairs(rng)],
     reference=_weight,
 )
 

@@ -10,7 +10,7 @@ from ddpm_teach.course.exercises.engine import Exercise
 
 def _runs(rng: torch.Generator) -> list[tuple[Tensor, Tensor]]:
     """Results of two ways of training: clearly apart, close, and in between; few runs and many."""
-    return [
+    runs = [
         (torch.tensor([1.0, 1.2, 1.1]), torch.tensor([2.0, 2.3, 2.1])),
         (torch.tensor([5.0, 4.0, 6.0]), torch.tensor([4.6, 5.9, 3.9, 5.1])),
         (torch.tensor([3.0, 3.2]), torch.tensor([2.0, 2.2, 1.9, 2.1])),
@@ -33,6 +33,8 @@ def _runs(rng: torch.Generator) -> list[tuple[Tensor, Tensor]]:
         (torch.tensor([0.5, 4.7]), torch.tensor([3.2, 5.8, 4.2, 3.7])),  # 0.7, and 2.2 by the spread of all six
         (torch.tensor([1.0, 1.02, 0.98]), torch.tensor([0.7, 1.7, 2.7])),  # 1.2, and 1.2 times the sum of both errors
     ]
+    units = 0.5 + torch.rand(len(runs), generator=rng)  # in which the verdicts are the same
+    return [(unit * a, unit * b) for (a, b), unit in zip(runs, units, strict=True)]
 
 
 def _by_error(a: Tensor, b: Tensor, error: Tensor) -> str:

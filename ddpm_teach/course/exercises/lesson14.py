@@ -27,11 +27,16 @@ betas = Exercise(
     ),
     covers="T of 2 to 1000, Stable Diffusion's values and others",
     cases=lambda rng: [
-        (T, start, end) for T in (2, 3, 10, 1000) for start, end in ((0.00085, 0.012), (1e-4, 0.02), (0.0015, 0.0195))
+        (T, start, end) for T in (2, 3, 10, 1000) for start, end in ((0.00085, 0.012), (1e-4, 0.02), _ends(rng))
     ],
     reference=lambda T, start, end: _betas(T, start, end),
     tolerance=1e-9,
 )
+
+
+def _ends(rng: torch.Generator) -> tuple[float, float]:
+    start, end = torch.rand(2, generator=rng, dtype=torch.float64).tolist()
+    return 0.001 + 0.001 * start, 0.015 + 0.01 * end
 
 
 def _betas(T: int, start: float, end: float) -> Tensor:
@@ -149,7 +154,8 @@ def _(x0, codes):
 
 def sigmas(rng: torch.Generator) -> Iterator[tuple[float]]:
     ab = scaled_linear().alpha_bar
-    return ((ab[t].item(),) for t in (1, 10, 100, 500, 900, 1000))
+    some = torch.randint(2, 1000, (4,), generator=rng).sort(descending=True).values.tolist()
+    return ((ab[t].item(),) for t in (1000, *some, 1))
 
 
 to_sigma = Exercise(
