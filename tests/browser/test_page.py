@@ -214,6 +214,13 @@ def test_every_control_draws_anew_and_the_film_is_moved_by_keys(opened):
     page.locator("#part-hat").select_option("crown")
     picture()
     assert "crown" in page.locator("#caption").text_content()
+    told = load_model("sprites").attributes
+    context = torch.tensor(page.evaluate("Array.from(page.settings.context)")).split(
+        [len(words) for words in told.values()]
+    )
+    said = dict(zip(told, context, strict=True))
+    assert said["hat"][told["hat"].index("crown")] == 1 and said["hat_color"].sum() == 1  # lent with its colour
+    assert all(row.sum() <= 1 for row in context) and said["kind"].sum() == 1
 
     film, equation = page.locator("#frame"), page.locator("#equation")
     last = equation.inner_html()
@@ -250,8 +257,8 @@ def test_what_is_painted_is_drawn_anew_and_nothing_else(opened):
 def test_a_phone_shows_it_all_in_readable_colours(opened, scheme):
     page = opened(390, color_scheme=scheme, has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.locator("#parts summary").click()
-    page.locator("#licences summary").click()
+    for part in ("parts", "step", "licences"):
+        page.locator(f"#{part} summary").click()
     page.wait_for_function("document.getElementById('notices').textContent.length > 1000")
     contrast, where = page.evaluate(CONTRAST)
     assert contrast >= 4.5, where

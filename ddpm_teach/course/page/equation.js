@@ -3,7 +3,9 @@
 const number = (value, digits = 4) => value.toFixed(digits).replace(/^-(?=0\.?0*$)/, '').replace('-', '−');
 const row = (...parts) => `<mrow>${parts.join('')}</mrow>`, math = (...parts) => `<math>${row(...parts)}</math>`;
 const mi = name => `<mi>${name}</mi>`, mn = value => `<mn>${value}</mn>`, mo = sign => `<mo>${sign}</mo>`;
-const below = (base, index) => `<msub>${base}${index}</msub>`, root = (...parts) => `<msqrt>${parts.join('')}</msqrt>`;
+const below = (base, index) => `<msub>${base}${index}</msub>`, gap = '<mspace width=".2em"/>';
+// Higher than what is under it, so that the bar over α is seen.
+const root = (...parts) => `<msqrt>${row('<mspace height="1.1em"/>', ...parts)}</msqrt>${gap}`;
 const over = (base, sign) => `<mover accent="true">${base}${mo(sign)}</mover>`;
 const xAt = time => below(mi('x'), mn(time)), barAt = time => below(over(mi('α'), '¯'), mn(time));
 const x0Hat = below(over(mi('x'), '^'), mn(0)), epsHat = over(mi('ε'), '^'), vHat = over(mi('v'), '^');
@@ -11,7 +13,7 @@ const one = mn(1), sigma2 = `<msup>${mi('σ')}${mn(2)}</msup>`;
 
 // A sum of (number, symbol) pairs: 0.31 x̂_0 − 0.95 ε̂.
 const sum = pairs => pairs.map(([value, symbol], i) =>
-  (i ? mo(value < 0 ? '−' : '+') : value < 0 ? mo('−') : '') + mn(number(Math.abs(value))) + symbol).join('');
+  (i ? mo(value < 0 ? '−' : '+') : value < 0 ? mo('−') : '') + mn(number(Math.abs(value))) + gap + symbol).join('');
 
 // pixel: {where, index}, of which the arithmetic is shown; painted: whether a part of the picture is kept.
 function equation(frame, before, alphaBar, {scale, keep}, pixel) {
@@ -25,13 +27,13 @@ function equation(frame, before, alphaBar, {scale, keep}, pixel) {
   const empty = below(vHat, mo('∅')), given = below(vHat, mi('c'));
   const lines = [
     `<p>Guidance: what the network predicts without a context, and past what it predicts with one</p>`,
-    math(vHat, mo('='), empty, mo('+'), mn(number(scale, 1)), mo('('), given, mo('−'), empty, mo(')')),
+    math(vHat, mo('='), empty, mo('+'), mn(number(scale, 1)), gap, mo('('), given, mo('−'), empty, mo(')')),
     `<p>The picture that this prediction leaves in <i>x</i><sub>${t}</sub>, clipped to [−1, 1]</p>`,
     math(x0Hat, mo('='), root(barAt(t)), xAt(t), mo('−'), root(one, mo('−'), barAt(t)), vHat),
     math(x0Hat, mo('='), sum([[Math.sqrt(at), xAt(t)], [-Math.sqrt(1 - at), vHat]])),
     `<p>DDIM’s step from ${t} to ${s}</p>`,
     math(xAt(s), mo('='), root(barAt(s)), x0Hat, mo('+'), root(one, mo('−'), barAt(s), ...frame.z ? [mo('−'), sigma2] : []),
-      epsHat, ...frame.z ? [mo('+'), mi('σ'), mi('z')] : []),
+      epsHat, ...frame.z ? [mo('+'), mi('σ'), gap, mi('z')] : []),
     math(xAt(s), mo('='), sum(terms)),
   ];
   if (keep?.[pixel.index]) {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ddpm_teach.model import Model
@@ -40,17 +41,15 @@ def export_onnx(model: Model, weights: Path) -> bytes:
         verbose=False,
     )
     graph = (proto := program.model_proto).graph
-    places, start = _places(weights)
-    casts = []
+    stored, casts = _stored(weights), []
     for tensor in graph.initializer:
-        entry = places.get(tensor.name)
-        if entry is None or entry["shape"] != list(tensor.dims):
-            continue  # the table of times, and what the exporter has reshaped
-        first, last = (start + offset for offset in entry["data_offsets"])
+        values, place = stored.get(tensor.name, (None, {}))
+        if values is None or not np.array_equal(onnx.numpy_helper.to_array(tensor), values):
+            continue  # the table of times, and what the exporter has reshaped, or merged with what follows
         name, tensor.name = tensor.name, f"{tensor.name}.half"
         tensor.ClearField("raw_data")
         tensor.data_type, tensor.data_location = onnx.TensorProto.FLOAT16, onnx.TensorProto.EXTERNAL
-        for key, value in {"location": weights.name, "offset": first, "length": last - first}.items():
+        for key, value in place.items():
             tensor.external_data.add(key=key, value=str(value))
         casts.append(onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT))
     nodes = list(graph.node)
@@ -63,8 +62,14 @@ def export_onnx(model: Model, weights: Path) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def _places(weights: Path) -> tuple[dict, int]:
-    """Of each tensor in a safetensors file: dtype, shape and offsets; and what those count from."""
+def _stored(weights: Path) -> dict[str, tuple[np.ndarray, dict]]:
+    """The half-precision tensors of a safetensors file, and where each is, as ONNX says it."""
     data = weights.read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
-    return json.loads(data[8:start]), start
+    stored = {}
+    for name, entry in json.loads(data[8:start]).items():
+        if entry.get("dtype") == "F16":
+            first, last = entry["data_offsets"]
+            values = np.frombuffer(data[start + first : start + last], "<f2").reshape(entry["shape"])
+            stored[name] = values, {"location": weights.name, "offset": start + first, "length": last - first}
+    return stored

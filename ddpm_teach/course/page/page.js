@@ -1,11 +1,11 @@
 // The page: what its controls ask for is drawn, every frame is kept, and the slider moves through them.
 //
-// In the browser's console, `await page.draw({steps: 50, seed: 7})` draws with other settings; `x_T` is the noise to begin
-// with, `noise` a function that gives a Float32Array for each later draw. It returns the picture.
+// In the browser's console, `await page.draw({steps: 50, seed: 7})` draws with other settings and gives the picture; `x_T`
+// is the noise to begin with, `noise` a function that gives more of it, a Float32Array at a call.
 
 const $ = id => document.getElementById(id);
-const data = JSON.parse(text('data')), {shape, alphaBar} = data, [channels, height, width] = shape, area = height * width;
-const page = {frames: [], draw};  // and index, of the frame that is shown, settings, and picture, what was drawn last
+const data = JSON.parse(text('data')), {alphaBar} = data, [channels, height, width] = data.shape, area = height * width;
+const page = {frames: [], draw};  // and index, of the frame that is shown; settings; picture, what was drawn last
 window.page = page;
 let net, parts, turn = 0, known = null, cursor = [8, 8], timer;
 const painted = new Set();  // places, row by row
@@ -80,7 +80,7 @@ function show(i) {
     }
   }
   $('x').setAttribute('aria-label', `the picture at ${words}; place: row ${cursor[0] + 1}, column ${cursor[1] + 1}`);
-  $('x0').setAttribute('aria-label', frame.x0 ? `the picture expected at t = ${frame.from}` : 'nothing is expected yet');
+  $('x0').setAttribute('aria-label', frame.x0 ? `the picture predicted at t = ${frame.from}` : 'nothing is predicted yet');
   const place = {where: `row ${cursor[0] + 1}, column ${cursor[1] + 1}`, index: cursor[0] * width + cursor[1]};
   $('equation').innerHTML = equation(frame, page.frames[i - 1], alphaBar, page.settings, place);
 }
@@ -92,7 +92,7 @@ function showParts() {
     const options = parts.options(column);
     if (options.length < 2) return [];
     const select = document.createElement('select'), label = document.createElement('label');
-    const lent = column in parts.chosen ? '' : `: ${parts.word(column, record[column])}`;
+    const lent = column in parts.chosen ? '' : ` (${parts.word(column, record[column])})`;
     select.id = `part-${column}`;
     select.append(new Option(`any${lent}`, ''), ...options.map(k => new Option(parts.word(column, k), k)));
     select.value = parts.chosen[column] ?? '';
@@ -127,6 +127,8 @@ function painting() {
   show(page.index);
 }
 
+const within = (i, size) => Math.max(0, Math.min(size - 1, i));
+
 function listen() {
   const redraw = () => draw(), canvas = $('x');
   for (const id of ['steps', 'scale', 'eta']) {
@@ -152,8 +154,7 @@ function listen() {
   });
 
   const move = event => {
-    const box = canvas.getBoundingClientRect(), place = (at, size, cells) =>
-      Math.max(0, Math.min(cells - 1, Math.floor(at / size * cells)));
+    const box = canvas.getBoundingClientRect(), place = (at, size, cells) => within(Math.floor(at / size * cells), cells);
     cursor = [place(event.clientY - box.top, box.height, height), place(event.clientX - box.left, box.width, width)];
     brush();
   };
@@ -161,7 +162,7 @@ function listen() {
   canvas.addEventListener('pointermove', event => { if (event.buttons) move(event); });
   canvas.addEventListener('keydown', event => {
     const moves = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}, by = moves[event.key];
-    if (by) cursor = [Math.max(0, Math.min(height - 1, cursor[0] + by[0])), Math.max(0, Math.min(width - 1, cursor[1] + by[1]))];
+    if (by) cursor = [within(cursor[0] + by[0], height), within(cursor[1] + by[1], width)];
     else if (event.key === ' ') brush();
     else if (event.key === 'Backspace' || event.key === 'Delete') brush(true);
     else return;
@@ -179,14 +180,15 @@ async function open() {
   $('code').textContent = text('sampler');
   const missing = lacking();
   if (missing) {
-    return say('refused', `This browser lacks ${missing}; open the page in Chrome or Edge 97, Firefox 114, Safari 16.4, or a newer one.`);
+    const remedy = 'open the page in Chrome or Edge 97, Firefox 114, Safari 16.4, or a newer one';
+    return say('refused', `This browser lacks ${missing}; ${remedy}.`);
   }
   for (const id of ['x', 'x0']) Object.assign($(id), {width: 512, height: 512});
-  if (matchMedia('(max-width: 760px)').matches) $('parts').open = false;
+  if (matchMedia('(max-width: 760px)').matches) $('parts').open = $('step').open = false;
   net = startNetwork(data);
-  const bytes = await unpacked(text('records')), rows = bytes.length / (1 + Object.keys(data.attributes).length);
-  const columns = Array.from({length: bytes.length / rows}, (_, k) => bytes.subarray(k * rows, (k + 1) * rows));
-  parts = new Parts(data, columns[0], Object.fromEntries(Object.keys(data.attributes).map((name, k) => [name, columns[k + 1]])));
+  const bytes = await unpacked(text('records')), names = ['class', ...Object.keys(data.attributes)];
+  const rows = bytes.length / names.length, columns = names.map((_, k) => bytes.subarray(k * rows, (k + 1) * rows));
+  parts = new Parts(data, columns[0], Object.fromEntries(names.map((name, k) => [name, columns[k]])));
   $('class').append(...data.classes.map(name => new Option(name)));
   showParts();
   listen();

@@ -1,9 +1,12 @@
-// What is drawn: a class, and words for parts. What isn't chosen is lent by a training picture that has what is (lesson 05).
+// What is drawn: a class, and words for parts. What isn't chosen is lent by a training picture (lesson 05).
 
-// table[column][row] is the number of the picture's word, counted from 1; 0 is none. labels[row] is its class.
+const STYLES = new Set(['hair', 'beard', 'shield']);  // "long" is said of hair
+const NOUNS = new Set(['bob', 'ponytail', 'buns', 'fringe', 'moustache']);  // but these are said alone
+
 class Parts {
-  constructor({attributes, classes}, labels, table) {
-    Object.assign(this, {attributes, classes, labels, table});
+  // table[column][row] is the number of a picture's word, counted from 1; 0 is none. labels[row] is its class.
+  constructor({attributes}, labels, table) {
+    Object.assign(this, {attributes, labels, table});
     this.columns = Object.keys(attributes);
     this.label = 0;
     this.chosen = {};  // column → the number of a word
@@ -66,13 +69,11 @@ class Parts {
 
   get caption() {
     const {record} = this, words = column => record[column] ? [this.word(column, record[column])] : [];
-    const named = column => [...words(`${column}_color`), ...words(column)].join(' ');
-    const of = {hair: ' hair', shield: ' shield', beard: ' beard', cape: ' cape', skin: ''};
     const rest = ['outfit', 'hair', 'beard', 'hat', 'cape', 'item', 'shield', 'pattern', 'skin', 'facing', 'pose']
-      .filter(column => record[column]).map(column => {
-        const text = named(column);
-        return text.endsWith((of[column] ?? '').trim()) ? text : text + of[column];
-      });
-    return [[...words('color'), ...words('second_color')].join(' and ') + ` ${words('kind')}`, ...rest].join(' · ');
+      .filter(column => record[column] && this.options(column).length > 1);
+    const noun = (column, word) => STYLES.has(column) && !NOUNS.has(word) ? [column] : [];
+    const named = column => [...words(`${column}_color`), ...words(column), ...noun(column, words(column)[0])].join(' ');
+    const colors = [...words('color'), ...words('second_color')].join(' and ');
+    return [`${colors} ${words('kind')}`.trim(), ...rest.map(named)].join(' · ');
   }
 }

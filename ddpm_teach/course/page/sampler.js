@@ -19,7 +19,7 @@ async function guided(net, x, t, c, w) {
   return mix(1 - w, without, w, withContext);
 }
 
-// DDIM (Song et al. 2021, eq. 12 and 16): from noise at times[0] to a picture at time 0, a frame for each move (lesson 06).
+// DDIM (Song et al. 2021, eq. 12 and 16): from noise at times[0] to a picture at time 0, a frame a move (lesson 06).
 // eta is η; noise() draws a picture of normal noise; where `keep` is true the picture `known` stays (lesson 07).
 async function* ddim(net, x, times, alphaBar, {context, scale, eta, noise, known, keep}) {
   yield {t: times[0], x};

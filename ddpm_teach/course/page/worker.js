@@ -1,4 +1,4 @@
-// The network, in a thread of its own: onnxruntime-web, WebAssembly on one thread (more need headers that files don't have).
+// The network, in a thread of its own: onnxruntime-web, WebAssembly on one thread; more need headers that files lack.
 // The first message brings what the page packs, and each one after it {id, x, t, contexts}: one call.
 
 function joined(lists) {
