@@ -15,7 +15,7 @@ const one = mn(1), sigma2 = `<msup>${mi('σ')}${mn(2)}</msup>`;
 const sum = pairs => pairs.map(([value, symbol], i) =>
   (i ? mo(value < 0 ? '−' : '+') : value < 0 ? mo('−') : '') + mn(number(Math.abs(value))) + gap + symbol).join('');
 
-// pixel: {where, index}, of which the arithmetic is shown; painted: whether a part of the picture is kept.
+// frame: of `ddim`, and the one before; pixel: {row, column, index}, of which the arithmetic is shown.
 function equation(frame, before, alphaBar, {scale, keep}, pixel) {
   const {t: s, from: t} = frame, at = alphaBar[t], as = alphaBar[s];
   if (!before) return `<p>The walk begins with normal noise.</p>${math(xAt(s), mo('='), mi('ε'))}`;
@@ -40,7 +40,7 @@ function equation(frame, before, alphaBar, {scale, keep}, pixel) {
     lines.push(`<p>But where nothing is painted the known picture stays, as noisy as <i>t</i> = ${s} is</p>`,
       math(xAt(s), mo('='), sum([[Math.sqrt(as), below(mi('x'), mn(0))], [Math.sqrt(1 - as), mi('ε')]])));
   } else {
-    lines.push(`<p class="pixel">Its red in ${pixel.where}: ${number(frame.x[pixel.index], 3)} = ${values}</p>`);
+    lines.push(`<p class="pixel">The red of row ${pixel.row}, column ${pixel.column}: ${number(frame.x[pixel.index], 3)} = ${values}</p>`);
   }
   return lines.join('');
 }

@@ -81,8 +81,8 @@ function show(i) {
   }
   $('x').setAttribute('aria-label', `the picture at ${words}; place: row ${cursor[0] + 1}, column ${cursor[1] + 1}`);
   $('x0').setAttribute('aria-label', frame.x0 ? `the picture predicted at t = ${frame.from}` : 'nothing is predicted yet');
-  const place = {where: `row ${cursor[0] + 1}, column ${cursor[1] + 1}`, index: cursor[0] * width + cursor[1]};
-  $('equation').innerHTML = equation(frame, page.frames[i - 1], alphaBar, page.settings, place);
+  const pixel = {row: cursor[0] + 1, column: cursor[1] + 1, index: cursor[0] * width + cursor[1]};
+  $('equation').innerHTML = equation(frame, page.frames[i - 1], alphaBar, page.settings, pixel);
 }
 
 // The selects: for each column that pictures of the class differ in, "any", with what is lent, and its words.
@@ -180,7 +180,7 @@ async function open() {
   $('code').textContent = text('sampler');
   const missing = lacking();
   if (missing) {
-    const remedy = 'open the page in Chrome or Edge 97, Firefox 114, Safari 16.4, or a newer one';
+    const remedy = 'open the page in Chrome or Edge 109, Firefox 114, Safari 16.4, or a newer one';
     return say('refused', `This browser lacks ${missing}; ${remedy}.`);
   }
   for (const id of ['x', 'x0']) Object.assign($(id), {width: 512, height: 512});
