@@ -45,11 +45,9 @@ def make_runtime() -> None:
         with tarfile.open(archive) as files:
             for name, source in BUILD.items():
                 write(name, files.extractfile(f"package/dist/{source}").read())
-    licences = {
-        file.name: file.locate() for file in metadata.files("onnxruntime") if file.suffix == "" or ".txt" in file.name
-    }
-    (HERE / "LICENSE").write_bytes(licences["LICENSE"].read_bytes())
-    write("NOTICES", licences["ThirdPartyNotices.txt"].read_bytes())
+    licences = Path(metadata.distribution("onnxruntime").locate_file("onnxruntime"))
+    (HERE / "LICENSE").write_bytes((licences / "LICENSE").read_bytes())
+    write("NOTICES", (licences / "ThirdPartyNotices.txt").read_bytes())
 
 
 if __name__ == "__main__":
