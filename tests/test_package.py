@@ -113,6 +113,8 @@ def test_the_wheel_in_a_clean_environment_samples_and_has_the_lessons(tmp_path):
     run("uv", "pip", "install", "--quiet", "--exclude-newer", newest, "--python", str(bin / "python"), str(wheel))
     said = run(str(bin / "ddpm-teach"), "sample", "sprites", "--context", "food", "--n", "1", "--steps", "3")
     assert "samples.png" in said and (tmp_path / "samples.png").stat().st_size > 100
+    run(str(bin / "ddpm-teach"), "page", "sprites.html")  # without npm, onnx and a network
+    assert (tmp_path / "sprites.html").stat().st_size > 10_000_000
     code = (
         "import ddpm_teach; from pathlib import Path; from ddpm_teach.cli.lab import copy_lessons;"
         f" assert {str(ROOT)!r} not in ddpm_teach.__file__; copy_lessons(Path('mine'));"

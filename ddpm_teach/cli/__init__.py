@@ -1,4 +1,5 @@
-"""The command `ddpm-teach`: lab, train, sample, evaluate, build, home, class. A file for each; here is what they share.
+"""The command `ddpm-teach`: lab, train, sample, evaluate, page, build, home, class. A file for each; here is
+what they share.
 
 What a user can cause (bad options, wrong files, a full disk, too little memory) ends in one sentence and exit status 2;
 it is told before anything is computed, wherever that is possible. A mistake of ours keeps its traceback.
@@ -22,6 +23,7 @@ COMMANDS = {
     "train": "train a network",
     "sample": "draw pictures from trained weights",
     "evaluate": "how good are the samples? (lesson 10)",
+    "page": "write a page in which the sprites' network draws",
     "build": "execute lessons in place, reproducibly",
     "home": "write the course's address into its lessons, for Google Colab",
     "class": "lessons for a class, its grades, and a page about the mistakes that it makes",

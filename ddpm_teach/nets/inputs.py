@@ -78,7 +78,7 @@ def check_input(
         TypeError: if x isn't of floats, t isn't of whole numbers, or c is no tensor.
     """
     _check_shape(x, image_shape)
-    if not isinstance(t, Tensor) or t.shape != (len(x),):
+    if not isinstance(t, Tensor) or t.shape != x.shape[:1]:  # not len(x), which an export would take for a constant
         got = tuple(t.shape) if isinstance(t, Tensor) else shown(t)
         raise ValueError(
             f"t: expected a long tensor ({len(x)},), one time per picture, got {got}; use torch.full(({len(x)},), t)"
@@ -90,7 +90,7 @@ def check_input(
         raise ValueError("c: this network takes no context; leave it out, or use a network with a context_dim")
     if not isinstance(c, Tensor):
         raise TypeError(f"c: expected a tensor ({len(x)}, {context_dim}), got {type(c).__name__}; use torch.tensor(c)")
-    if c.shape != (len(x), context_dim):
+    if c.shape != (x.shape[0], context_dim):
         raise ValueError(
             f"c: expected contexts of shape ({len(x)}, {context_dim}), one per picture, got {tuple(c.shape)};"
             f" torch.nn.functional.one_hot(labels, {context_dim}).float() makes them from labels"
