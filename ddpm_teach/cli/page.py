@@ -9,7 +9,7 @@ from ddpm_teach.course.page import build_page
 from ddpm_teach.show.pictures import check_ending
 from ddpm_teach.storage import write_bytes
 
-EPILOG = """The page works from a folder, a stick or any web server, offline, also on a phone. It has the network in it,
+EPILOG = """The page works from a folder, a stick or any web server, offline. It has the network in it,
 14 MB in all, and draws in the browser: Chrome or Edge 109, Firefox 114, Safari 16.4, or newer.
 
 example:
