@@ -83,7 +83,7 @@ def kinds(exercise, folder, port):
         "end": (does("import os\nos._exit(0)"), "error", "ended its own process"),
         "endless": (does("while True:\n    pass"), "error", f"took more than {SECONDS} seconds"),
         "asleep": (does("import time\ntime.sleep(1000)"), "error", f"took more than {SECONDS} seconds"),
-        "memory": (does("hold = []\nwhile True:\n    hold.append(bytearray(2**25))"), "error", "MemoryError"),
+        "memory": (does("hold = []\nwhile True:\n    hold.append(bytes(2**28))"), "error", "MemoryError"),
         "tensors": (does("import torch\nreturn torch.ones(2**36)"), "error", "RuntimeError"),
         "reads": (does(f"return open({str(folder / 'right.ipynb')!r}).read()"), "error", "PermissionError"),
         "writes": (does(f"open({str(folder / 'written')!r}, 'w')"), "error", "PermissionError"),
