@@ -131,25 +131,35 @@ def _expected(lessons: Sequence[str] | None, folder: Path) -> dict[str, Exercise
     return {id: one for id, one in declared.items() if lessons is None or known[id] in lessons}
 
 
-def _judged(exercise: Exercise, copies: Sequence[Any], cases: list, right: list) -> Report:
+def _judged(exercise: Exercise, parts: Sequence[bytes | str], cases: list, right: list) -> Report:
     """The report on an exercise: of several copies of its function that which is solved, else the last that is more
     than a stub."""
-    reports = [_report(exercise, copy, cases, right) for copy in copies[-MOST_COPIES:]]
+    reports = [report for part in parts for report in _reports(exercise, part, cases, right)]
     order = {"passed": 2, "not attempted": 0}
     best = max(order.get(report.status, 1) for report in reports)
     return [report for report in reports if order.get(report.status, 1) == best][-1]
 
 
-def _report(exercise: Exercise, copy: Any, cases: list, right: list) -> Report:
-    if isinstance(copy, str):
-        return Report("error", f"{exercise.id} {exercise.answer.__name__} {copy}")
+def _reports(exercise: Exercise, part: bytes | str, cases: list, right: list) -> list[Report]:
+    """A report on each copy of the function in a file, of which came back what `runner` sends; or on a sentence."""
+    if isinstance(part, str):
+        return [Report("error", f"{exercise.id} {exercise.answer.__name__} {part}")]
     try:
-        if "trouble" in copy:
-            return Report("error", f"{exercise.id} {wire.text(copy['trouble'])}")
-        report = exercise.judge(wire.from_line(copy, len(cases)), cases, right)
-        return Report(report.status, f"{exercise.id} passed: {len(cases)} cases") if report.passed else report
+        copies = wire.loads(part)["copies"][-MOST_COPIES:]
+        return [_report(exercise, copy, cases, right) for copy in copies] or [_unreadable(exercise)]
     except (LookupError, TypeError, ValueError):
-        return Report("error", f"{exercise.id} {exercise.answer.__name__} gave back what can't be read")
+        return [_unreadable(exercise)]
+
+
+def _report(exercise: Exercise, copy: dict[str, Any], cases: list, right: list) -> Report:
+    if "trouble" in copy:
+        return Report("error", f"{exercise.id} {wire.text(copy['trouble'])}")
+    report = exercise.judge(wire.from_line(copy, len(cases)), cases, right)
+    return Report(report.status, f"{exercise.id} passed: {len(cases)} cases") if report.passed else report
+
+
+def _unreadable(exercise: Exercise) -> Report:
+    return Report("error", f"{exercise.id} {exercise.answer.__name__} gave back what can't be read")
 
 
 def _words(exercise: Exercise, report: Report | None, trouble: str) -> tuple[str, str]:

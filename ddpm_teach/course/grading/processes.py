@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import forkserver
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ddpm_teach.course.grading import runner, wire
 from ddpm_teach.course.grading.runner import Request
@@ -21,12 +21,12 @@ from ddpm_teach.course.grading.sandbox import CannotIsolate
 ALLOWANCES = 6  # so many times the limit of one function for a whole file
 WAITING = 4  # so much longer a process may take on the clock than of a processor: others want that, too
 PATIENCE = 900  # seconds for what is ours: torch, and making the inputs
-OUTPUT = 2**24  # bytes that a file's functions may give back
+OUTPUT = 2**23  # bytes that a file's functions may give back; those of all lessons give half of that
 # No threads in linear algebra, which a fork would leave behind; no GPU; nothing imported from the current folder.
 SERVER = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 SERVER |= {"CUDA_VISIBLE_DEVICES": "", "PYTHONSAFEPATH": "1"}
 
-Found = dict[str, list[Any]]  # for each exercise the lines of `wire.to_line`, or sentences; "" for the file itself
+Found = dict[str, list[bytes | str]]  # for each exercise what came back, unread, or sentences; "" for the file itself
 
 
 class Stopped(Exception):
@@ -62,25 +62,28 @@ def _joined(futures: Sequence[Future[Found]]) -> Found:
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
+    before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _run(request: Request, seconds: int, ended: list[bool]) -> Found:
     """What came back from a file. After a function that ended its process, those behind it get a new one."""
     done: Found = {}
-    left = float(ALLOWANCES * seconds)
+    left, room = float(ALLOWANCES * seconds), OUTPUT
     while True:
         ids = tuple(id for id in request.ids if id not in done)
         found, stage, why = [], "", "ended its own process (os._exit, endless recursion, or a crash in compiled code)"
         with _Process(request._replace(ids=ids)) as process:
             try:
-                for line in process.lines(seconds, left, ended):
+                for data in process.lines(seconds, left, room, ended):
+                    line = wire.loads(data)
                     if "cannot" in line:
                         raise CannotIsolate(f"{line['cannot']}; --unsafe runs them all the same")
                     if "failed" in line:
@@ -88,19 +91,19 @@ def _run(request: Request, seconds: int, ended: list[bool]) -> Found:
                     elif "found" in line and not found:
                         found = [id for id in line["found"] if id in ids]
                     elif line.get("id") in found:
-                        done[line["id"]] = list(line["copies"])
+                        done[line["id"]] = [data]
                     stage = "ready" if "ready" in line else stage or "begun"
             except Stopped as error:
                 why = str(error)
             except (LookupError, TypeError, ValueError):
                 why = "gave back what can't be read"
-            left -= process.used
+            left, room = left - process.used, room - process.total
         missed = [id for id in found if id not in done]
         if not found:
             return done if stage == "ready" or done else {"": [f"{request.path.name} {why}"]}
         if not missed:
             return done
-        if stage != "ready" or left <= 0:
+        if stage != "ready" or left <= 0 or room <= 0:
             return done | {id: [f"couldn't be run: the file {why}"] for id in missed}
         done[missed[0]] = [f"was stopped: it {why}"]
 
@@ -126,6 +129,7 @@ class _Process:
         self._process.start()
         theirs.close()
         self.used = 0.0  # seconds, since what was handed in has been running
+        self.total = 0  # bytes that came back
 
     def __enter__(self) -> _Process:
         return self
@@ -137,19 +141,19 @@ class _Process:
         self._process.join()
         self._pipe.close()
 
-    def lines(self, seconds: float, left: float, ended: Sequence[bool]) -> Iterator[dict[str, Any]]:
-        """The lines that come back, each a JSON object, to the end of the process.
+    def lines(self, seconds: float, left: float, room: int, ended: Sequence[bool]) -> Iterator[bytes]:
+        """The lines that come back, to the end of the process.
 
         Args:
             seconds: until the next line, once the first has come, in the sense of `Moment.since`.
             left: seconds for all of them.
+            room: bytes for all of them.
             ended: is filled when nothing of it is wanted any more.
 
         Raises:
             Stopped: at a limit.
-            ValueError: for a line that is no JSON object.
         """
-        buffer, total, first, last = bytearray(), 0, None, self._now()
+        buffer, first, last = bytearray(), None, self._now()
         while not ended:
             now = self._now()
             self.used = 0.0 if first is None else now.since(first)
@@ -163,14 +167,14 @@ class _Process:
             if not data:
                 return
             buffer += data
-            total += len(data)
-            if total > OUTPUT:
+            self.total += len(data)
+            if self.total > room:
                 raise Stopped(f"gave back more than {OUTPUT >> 20} MB")
             *whole, buffer = buffer.split(b"\n") if b"\n" in data else [buffer]
             for line in whole:
                 last = self._now()
                 first = first or last
-                yield wire.loads(bytes(line))
+                yield bytes(line)
 
     def _now(self) -> Moment:
         """The processor time that the process has taken, and the clock. (Where the system doesn't tell: the clock.)"""

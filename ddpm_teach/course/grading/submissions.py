@@ -26,7 +26,7 @@ SUFFIXES = (".ipynb", ".py")
 SHELL = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)  # IPython's lines, which aren't Python's
 IMPORTS = (ast.Import, ast.ImportFrom)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-MOST_FILES = 50  # of a student
+MOST_FILES = 20  # of a student
 MOST_COPIES = 5  # of one function in a file that are tried, the last ones
 
 
