@@ -12,7 +12,7 @@ from ddpm_teach.storage import write_bytes
 EPILOG = """The page works from a folder, a stick or any web server, offline. It has the network in it,
 14 MB in all, and draws in the browser: Chrome or Edge 109, Firefox 114, Safari 16.4, or newer.
 
-example:
+examples:
   ddpm-teach page sprites.html"""
 
 
