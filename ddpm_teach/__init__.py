@@ -37,8 +37,10 @@ _HOMES = {  # module: the public names that live there
     "sampler": "Sampler sample",
     "model_files": "load_autoencoder load_model load_pretrained load_weights save_weights",
     "data.images": "ImageSet",
+    "data.latents": "encoded",
     "data.mixture": "Mixture",
     "data.palette": "onto palette_of",
+    "data.scenes": "scene_boxes scenes_of",
     "data.sets": "load",
     "data.tokens": "Tokenizer",
     "data.folder": "from_folder",
@@ -53,6 +55,10 @@ _HOMES = {  # module: the public names that live there
         " nearest precision_recall"
     ),
     "evaluation.evaluate": "evaluate",
+    "evaluation.asked": "as_asked colors_right",
+    "evaluation.reading": "load_reader",
+    "evaluation.scenes": "swapped_pairs",
+    "evaluation.maps": "mass_inside",
     "storage": "course_path",
 }
 _ROOMS = {"exercises": "course.exercises", "interop": "interop", "show": "show"}  # modules that lessons name

@@ -161,6 +161,13 @@ def test_colours_are_counted_at_the_sprites_that_are_meant():
     assert (colors_right(turned, own), colors_right(turned, swap)) == (2, 0)
 
 
+def test_a_caption_may_stand_for_what_it_claims():
+    """Lesson 13 compares with texts; the fault has to be seen in both."""
+    for reading, _ in FAULTS.values():
+        assert as_asked(reading, CAPTION) == as_asked(reading, parse(CAPTION))
+        assert colors_right(reading, CAPTION) == colors_right(reading, parse(CAPTION))
+
+
 def test_all_real_scenes_are_as_their_captions_say():
     for split in ("train", "test", "held_out"):
         images = load_scenes(split, 100)

@@ -33,6 +33,7 @@ https://www.iro.umontreal.ca/~vincentp/Publications/smdae_techreport.pdf
 2011 | tweedie | Efron | Tweedie's Formula and Selection Bias | https://doi.org/10.1198/jasa.2011.tm11181
 2013 | vae | Kingma and Welling | Auto-Encoding Variational Bayes | 1312.6114
 2015 | unet | Ronneberger et al. | U-Net: Convolutional Networks for Biomedical Image Segmentation | 1505.04597
+2015 | bpe | Sennrich et al. | Neural Machine Translation of Rare Words with Subword Units | 1508.07909
 2017 | transformer | Vaswani et al. | Attention Is All You Need | 1706.03762
 2017 | fid | Heusel et al. | GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium | \
 1706.08500
@@ -52,6 +53,7 @@ https://distill.pub/2018/feature-wise-transformations/
 2021 | score_blog | Song | Generative Modeling by Estimating Gradients of the Data Distribution | \
 https://yang-song.net/blog/2021/score/
 2021 | classifier_guidance | Dhariwal and Nichol | Diffusion Models Beat GANs on Image Synthesis | 2105.05233
+2021 | clip | Radford et al. | Learning Transferable Visual Models From Natural Language Supervision | 2103.00020
 2021 | vdm | Kingma et al. | Variational Diffusion Models | 2107.00630
 2021 | weng | Weng | What are Diffusion Models? | https://lilianweng.github.io/posts/2021-07-11-diffusion-models/
 2021 | sdedit | Meng et al. | SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations | \
@@ -70,12 +72,16 @@ https://sander.ai/2022/05/26/guidance.html
 2022 | prompt_to_prompt | Hertz et al. | Prompt-to-Prompt Image Editing with Cross-Attention Control | 2208.01626
 2022 | luo | Luo | Understanding Diffusion Models: A Unified Perspective | 2208.11970
 2022 | alammar | Alammar | The Illustrated Stable Diffusion | https://jalammar.github.io/illustrated-stable-diffusion/
+2022 | daam | Tang et al. | What the DAAM: Interpreting Stable Diffusion Using Cross Attention | 2210.04885
 2022 | dpm_solver | Lu et al. | DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models | \
 2211.01095
 2022 | null_text | Mokady et al. | Null-text Inversion for Editing Real Images using Guided Diffusion Models | \
 2211.09794
 2022 | dit | Peebles and Xie | Scalable Diffusion Models with Transformers | 2212.09748
 2022 | hf_course | Hugging Face | Diffusion Models Course | https://huggingface.co/learn/diffusion-course
+2023 | attend_and_excite | Chefer et al. | Attend-and-Excite: Attention-Based Semantic Guidance for Text-to-Image \
+Diffusion Models | 2301.13826
+2023 | extracting | Carlini et al. | Extracting Training Data from Diffusion Models | 2301.13188
 2023 | min_snr | Hang et al. | Efficient Diffusion Training via Min-SNR Weighting Strategy | 2303.09556
 2023 | zero_snr | Lin et al. | Common Diffusion Noise Schedules and Sample Steps are Flawed | 2305.08891
 2023 | perspectives | Dieleman | Perspectives on diffusion | https://sander.ai/2023/07/20/perspectives.html

@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from itertools import permutations
 
 from ddpm_teach.data.attributes import NONE, Claim
-from ddpm_teach.data.prompts import Claims, Record, matches
+from ddpm_teach.data.prompts import Claims, Record, matches, parse
 from ddpm_teach.evaluation.reading import Reading, in_order
 
 COLUMNS = {"kind": "kind", "main colour": "color", "facing": "facing", "held item": "item"}  # by attribute
 ATTRIBUTES = ("background", "number of sprites", "relation", *COLUMNS, "all that is told")
 
 
-def as_asked(reading: Reading, claims: Claims) -> dict[str, bool]:
+def as_asked(reading: Reading, claims: Claims | str) -> dict[str, bool]:
     """For every attribute that a caption tells of, whether the picture is read so. Of two sprites both have to be.
 
     Which sprite of the picture is meant by which words is told by the kinds, and where they don't tell it, by the
     places: so a knight and a dragon that have changed places are the right kinds in the wrong relation.
+
+    Args:
+        claims: the caption, or what it claims.
     """
+    claims = parse(claims) if isinstance(claims, str) else claims
     relation, asked = in_order(claims.relation or NONE, claims.sprites)
     order = meant(reading, asked)
     shown = [_sprite(reading, k) for k in order]
@@ -46,8 +50,9 @@ def meant(reading: Reading, asked: Sequence[Sequence[Claim]]) -> tuple[int, ...]
     return max(permutations(range(max(len(asked), len(reading.sprites))), len(asked)), key=kinds_right)
 
 
-def colors_right(reading: Reading, claims: Claims) -> int:
+def colors_right(reading: Reading, claims: Claims | str) -> int:
     """How many of the main colours that a caption tells of are at the sprites that it tells them of."""
+    claims = parse(claims) if isinstance(claims, str) else claims
     _, asked = in_order(claims.relation or NONE, claims.sprites)
     shown = zip(meant(reading, asked), asked, strict=True)
     return sum(_is_so(_sprite(reading, k), claim, "color") is True for k, one in shown for claim in one)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from ddpm_teach.course.exercises.engine import Exercise
 
-COMING = ("lesson13",)  # whose lesson isn't there yet
-
 
 def of_the_course() -> dict[str, list[Exercise]]:
     """By lesson: {"01 forward noise": […], …}. lesson02.py has the lesson's title, lesson02_*.py more exercises."""
@@ -18,9 +16,7 @@ def of_the_course() -> dict[str, list[Exercise]]:
         name for _, name, _ in pkgutil.iter_modules([str(Path(__file__).parent)]) if name.startswith("lesson")
     )
     for name in names:
-        lesson = name.partition("_")[0]
-        if lesson not in COMING:
-            groups.setdefault(lesson, []).append(importlib.import_module(f"{__package__}.{name}"))
+        groups.setdefault(name.partition("_")[0], []).append(importlib.import_module(f"{__package__}.{name}"))
     return {
         first.LESSON: sorted(
             (one for module in (first, *more) for one in vars(module).values() if isinstance(one, Exercise)),
