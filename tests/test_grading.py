@@ -331,7 +331,7 @@ def test_all_lessons_are_solved_by_their_solutions(tmp_path):
 @pytest.mark.parametrize(
     "value",
     [
-        None, True, 3, 2.5, float("nan"), "word", [1, [2.0, "x"]], (torch.ones(2), [1]), torch.zeros(0, 3),
+        None, True, 3, 2.5, 1 - 2j, float("nan"), "word", [1, [2.0, "x"]], (torch.ones(2), [1]), torch.zeros(0, 3),
         torch.tensor([1.5, -2.0], dtype=torch.bfloat16), torch.tensor(True), torch.ones(2, 3).T,
         torch.ones(2).requires_grad_(), torch.tensor([1 + 2j]).conj(), np.float32(2.5), np.arange(6).reshape(2, 3),
     ],
