@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dis
 import inspect
+import itertools
 import linecache
 import traceback
 import types
@@ -47,15 +48,18 @@ def attempt(function: Callable, answer: Callable, cases: Sequence[tuple]) -> Att
     name, refusal = name_of(function), _refusal(function, cases[0], answer)
     if refusal:
         return Attempt(name, refusal)
-    outcomes = [outcome_of(function, case) for case in cases]
-    is_stub = _is_stub(function, outcomes[0])
+    first = outcome_of(function, cases[0])
+    is_stub = _is_stub(function, first)
+    outcomes = itertools.chain([first], (outcome_of(function, case) for case in cases[1:]))
     return Attempt(name, "", is_stub, [_in_words(outcome, function, answer) for outcome in outcomes])
 
 
 def _in_words(outcome: Outcome, function: Callable, answer: Callable) -> Outcome:
     if outcome.error is None:
         return outcome
-    return outcome._replace(error=Raised.of(outcome.error, _told(outcome.error, function, answer)))
+    raised = Raised.of(outcome.error, _told(outcome.error, function, answer))
+    traceback.clear_frames(outcome.error.__traceback__)  # which would keep all that the function has made
+    return outcome._replace(error=raised)
 
 
 def _is_stub(function: Callable, first: Outcome) -> bool:

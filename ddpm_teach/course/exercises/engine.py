@@ -116,12 +116,12 @@ class Exercise:
             return self._report(
                 "error", f"hand over the function itself, check({self.id!r}, {name}), not {short(function)}"
             )
-        cases = self.inputs()
         with generators_kept():
+            cases = self.inputs()
             made = attempt(function, self.answer, cases)
-        if self._right is None and not made.refusal and not made.is_stub:
-            self._right = self.right(cases)
-        return self.judge(made, cases, self._right or ())
+            if self._right is None and not made.refusal and not made.is_stub:
+                self._right = self.right(cases)
+            return self.judge(made, cases, self._right or ())
 
     def judge(self, made: Attempt, cases: Sequence[tuple], right: Sequence[Outcome]) -> Report:
         """The report on what a function did. None of its code is run.

@@ -63,7 +63,7 @@ def main(request: Request, pipe: Connection) -> None:
         if isinstance(error, sandbox.CannotIsolate):
             _send(pipe.fileno(), cannot=str(error))
         else:
-            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+            kind = "" if isinstance(error, ValueError) else f"ended with {type(error).__name__}: "
             _send(pipe.fileno(), failed=kind + message(error))
     os._exit(0)
 

@@ -105,6 +105,8 @@ def _packed(value: Any, depth: int = 0) -> list:
     try:
         if type(value) in PLAIN and (not isinstance(value, str) or len(value) < LONGEST):
             return ["plain", value]
+        if type(value) is complex:
+            return ["complex", value.real, value.imag]
         if isinstance(value, Tensor):
             return _packed_tensor(value) or ["other", short(value)]
         if isinstance(value, np.ndarray | np.generic):
@@ -178,6 +180,7 @@ def _count(shape: Any) -> int:
 
 READERS: dict[str, Callable] = {
     "plain": _plain,
+    "complex": lambda real, imaginary: complex(real, imaginary),
     "tensor": _tensor,
     "array": _array,
     "list": lambda parts: [_unpacked(part) for part in parts],
