@@ -21,9 +21,10 @@ from random import Random
 
 import numpy as np
 import torch
+from contest import with_net
 from measured import check_names, keep, positive, show
 
-from ddpm_teach import ImageSet, RunOptions, TrainState, linear, load, load_checkpoint, pick_device, preset, train
+from ddpm_teach import ImageSet, TrainState, linear, load, load_checkpoint, pick_device, preset, train
 from ddpm_teach.data.captions import caption, place_in_words
 from ddpm_teach.data.latents import encoded
 from ddpm_teach.data.prompts import parse
@@ -40,16 +41,11 @@ PLAN = preset("scenes", "cpu-hour")
 SAVE_EVERY = 250  # steps
 
 
-def with_net(**config: object) -> RunOptions:
-    """The same plan with another network of that kind."""
-    return replace(PLAN, net={"name": PLAN.net["name"], "config": {**PLAN.net["config"], **config}})
-
-
 ENTRANTS = {
     "attention": PLAN,
-    "bag": with_net(text_depth=0, positions=False),
-    "pooled": with_net(pooled=True),
-    "pixels": replace(with_net(channels=3, size=32, patch=4), autoencoder=""),
+    "bag": with_net(PLAN, text_depth=0, positions=False),
+    "pooled": with_net(PLAN, pooled=True),
+    "pixels": replace(with_net(PLAN, channels=3, size=32, patch=4), autoencoder=""),
 }
 
 
